@@ -1,0 +1,286 @@
+"""Calls, replies and events between processes, over Redis pub/sub.
+
+- Everything sent in one turn of the event loop to one channel travels as one message: alone it goes at once,
+  under load batches grow by themselves.
+- Delivery is at most once, in order per channel. A call to a channel that nobody listens to fails as
+  `unavailable` at once; one that is not answered by its deadline, as `timeout`; one that was under way when the
+  link was lost, as `unavailable`, and may have been carried out. Whoever needs more retries with an id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import msgspec
+import structlog
+
+from pulso import message, metrics
+from pulso.contract import Caller, Endpoint
+from pulso.errors import Code, ErrorBody, ServiceError
+from pulso.message import Call, Envelope, Membership, Reply, Tell
+from pulso.redis_link import Publication, RedisLink
+
+Req = TypeVar("Req")
+Res = TypeVar("Res")
+
+TICK_S: Final = 0.1
+"""How exactly deadlines are kept: they are gathered in buckets of this width, so that a call costs no timer."""
+
+MEMBERSHIP_TIMEOUT_S: Final = 5.0
+PUBLISH_TIMEOUT_S: Final = 2.0
+
+OnReply = Callable[[Reply], None]
+OnBatch = Callable[[list[Envelope]], None]
+
+_GONE: Final = ServiceError("unavailable", "The service is not there right now. Try again in a moment.")
+_LOST: Final = ServiceError("unavailable", "The connection was interrupted; it may have been done. Try again.")
+_LATE: Final = ServiceError("timeout", "The service did not answer in time; it may have been done. Try again.")
+_UNSENDABLE: Final = ServiceError("internal", "This cannot be sent: a text in it is no valid Unicode.")
+
+log = structlog.get_logger(__name__)
+
+
+class Channels:
+    """The names of the channels, under one prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.control = f"{prefix}:control"
+
+    def service(self, service: str, shard: int) -> str:
+        return f"{self.prefix}:svc:{service}:{shard}"
+
+    def instance(self, service: str, instance: str) -> str:
+        return f"{self.prefix}:svc:{service}:@{instance}"
+
+    def gateway(self, gateway: str) -> str:
+        return f"{self.prefix}:gw:{gateway}"
+
+    def topic(self, topic: str) -> str:
+        return f"{self.prefix}:topic:{topic}"
+
+
+class Bus:
+    """One party on the bus. `inbox` is the channel that replies to it are sent to."""
+
+    def __init__(self, link: RedisLink, *, channels: Channels, inbox: str) -> None:
+        self.link = link
+        self.channels = channels
+        self.inbox = inbox
+        # A successor on the same channel must not take a reply to its predecessor for its own.
+        self._ids = itertools.count(random.getrandbits(48) << 14)
+        self._pending: dict[int, OnReply] = {}
+        self._deadlines: dict[int, list[int]] = {}
+        self._outgoing: dict[str, list[Envelope]] = {}
+        link.on_lost(self._fail_all)
+
+    async def run(self) -> None:
+        """Keep deadlines until cancelled."""
+        loop = asyncio.get_running_loop()
+        done = int(loop.time() / TICK_S)
+        while True:
+            await asyncio.sleep(TICK_S)
+            now = int(loop.time() / TICK_S)
+            for tick in range(done, now):
+                for id_ in self._deadlines.pop(tick, ()):
+                    self._fail(id_, _LATE)
+            done = now
+
+    async def listen(self, channel: str, on_batch: OnBatch) -> None:
+        """Returns once the subscription is confirmed. `on_batch` is called in the reader: it must not block."""
+
+        def decoded(data: bytes) -> None:
+            on_batch(message.decode(data))
+
+        await self.link.subscribe(channel, decoded)
+
+    def unlisten(self, channel: str) -> None:
+        self.link.unsubscribe(channel)
+
+    def send(self, channel: str, envelope: Envelope) -> None:
+        """Send with all else that this turn of the loop sends to the channel."""
+        queue = self._outgoing.get(channel)
+        if queue is None:
+            if not self._outgoing:
+                asyncio.get_running_loop().call_soon(self._flush)
+            self._outgoing[channel] = [envelope]
+        else:
+            queue.append(envelope)
+
+    async def announce(self, channel: str, event: str, payload: bytes) -> int:
+        """Publish at once; returns how many received it once Redis has taken it, 0 where it is away."""
+        counted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def on_count(count: int) -> None:
+            if not counted.done():
+                counted.set_result(count)
+
+        (data,) = message.encode([Tell(event, payload)])
+        self._flush()  # what this turn has sent before goes before
+        self.link.publish([Publication(channel.encode(), data, on_count)])
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT_S):
+                return await counted
+        except TimeoutError:
+            return 0
+
+    def request(
+        self,
+        channel: str,
+        endpoint: str,
+        payload: bytes,
+        caller: Caller,
+        *,
+        timeout_s: float,
+        on_reply: OnReply,
+        request_id: str = "",
+        trace: str = "",
+    ) -> None:
+        """Call, and have `on_reply` called exactly once, with the answer or with what went wrong."""
+        id_ = self._expect(on_reply, timeout_s)
+        self.send(channel, Call(id_, endpoint, caller, payload, self.inbox, timeout_s, request_id, trace))
+
+    async def call(
+        self,
+        channel: str,
+        endpoint: Endpoint[Req, Res],
+        request: Req,
+        caller: Caller,
+        *,
+        request_id: str = "",
+    ) -> Res:
+        """Call and decode the result. Raises `ServiceError`."""
+        reply = await self._answered(
+            lambda on_reply: self.request(
+                channel,
+                endpoint.name,
+                msgspec.json.encode(request),
+                caller,
+                timeout_s=endpoint.timeout_s,
+                on_reply=on_reply,
+                request_id=request_id,
+            )
+        )
+        return msgspec.json.decode(result_of(reply), type=endpoint.result)
+
+    async def set_membership(self, gateway: str, connection: str, topic: str, *, joins: bool) -> None:
+        """Have a connection join or leave a topic; returns once it has. Raises `ServiceError`."""
+
+        def send(on_reply: OnReply) -> None:
+            id_ = self._expect(on_reply, MEMBERSHIP_TIMEOUT_S)
+            self.send(self.channels.gateway(gateway), Membership(id_, connection, topic, joins, self.inbox))
+
+        result_of(await self._answered(send))
+
+    def take_replies(self, batch: list[Envelope]) -> list[Envelope]:
+        """Hand the replies in a batch to those who wait for them; returns the rest."""
+        rest: list[Envelope] = []
+        for envelope in batch:
+            if type(envelope) is Reply:
+                on_reply = self._pending.pop(envelope.id, None)
+                if on_reply is not None:
+                    _hand(on_reply, envelope)
+            else:
+                rest.append(envelope)
+        return rest
+
+    async def _answered(self, send: Callable[[OnReply], None]) -> Reply:
+        answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+        def on_reply(reply: Reply) -> None:
+            if not answered.done():
+                answered.set_result(reply)
+
+        send(on_reply)
+        return await answered
+
+    def _expect(self, on_reply: OnReply, timeout_s: float) -> int:
+        id_ = next(self._ids)
+        self._pending[id_] = on_reply
+        tick = int((asyncio.get_running_loop().time() + max(timeout_s, 0.0)) / TICK_S) + 1
+        bucket = self._deadlines.get(tick)
+        if bucket is None:
+            self._deadlines[tick] = [id_]
+        else:
+            bucket.append(id_)
+        return id_
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, {}
+        publications = []
+        for channel, envelopes in outgoing.items():
+            metrics.BUS_BATCH_SIZE.observe(len(envelopes))
+            try:
+                publications += self._publications(channel, envelopes)
+            except UnicodeEncodeError:
+                # One text that is no UTF-8 must not take along what others sent in the same turn.
+                for envelope in envelopes:
+                    publications += self._alone(channel, envelope)
+        if publications:
+            self.link.publish(publications)
+
+    def _publications(self, channel: str, envelopes: list[Envelope]) -> list[Publication]:
+        name = channel.encode()
+        return [Publication(name, data, self._absence(part)) for data, part in message.parts(envelopes)]
+
+    def _alone(self, channel: str, envelope: Envelope) -> list[Publication]:
+        try:
+            return self._publications(channel, [envelope])
+        except UnicodeEncodeError as fault:
+            log.error("an envelope cannot be sent", kind=type(envelope).__name__, fault=fault.reason)
+            for id_ in _awaited([envelope]):
+                self._fail(id_, _UNSENDABLE)
+            return []
+
+    def _absence(self, part: list[Envelope]) -> Callable[[int], None] | None:
+        """What to do where nobody received this: those who wait for an answer hear so at once."""
+        ids = _awaited(part)
+        if not ids:
+            return None
+
+        def on_count(count: int) -> None:
+            if count == 0:
+                for id_ in ids:
+                    self._fail(id_, _GONE)
+
+        return on_count
+
+    def _fail(self, id_: int, error: ServiceError) -> None:
+        on_reply = self._pending.pop(id_, None)
+        if on_reply is not None:
+            _hand(on_reply, Reply(id_, error.encode(), error.code))
+
+    def _fail_all(self) -> None:
+        for id_ in list(self._pending):
+            self._fail(id_, _LOST)
+
+
+def _awaited(envelopes: list[Envelope]) -> list[int]:
+    """The ids of those that are to be answered."""
+    return [envelope.id for envelope in envelopes if isinstance(envelope, (Call, Membership))]
+
+
+def _hand(on_reply: OnReply, reply: Reply) -> None:
+    try:
+        on_reply(reply)
+    except Exception:  # the fault of one must not keep the replies of the others from them
+        log.exception("a reply was not handled")
+
+
+def result_of(reply: Reply) -> bytes:
+    """The JSON of the result; raises the `ServiceError` that came instead."""
+    if reply.code is None:
+        return reply.payload
+    raise error_of(reply.code, reply.payload)
+
+
+def error_of(code: Code, payload: bytes) -> ServiceError:
+    try:
+        detail = msgspec.json.decode(payload, type=ErrorBody).error
+    except msgspec.MsgspecError:
+        return ServiceError(code, "The service gave no reason.")
+    return ServiceError(detail.code, detail.message, retry_after_s=detail.retry_after_s)

@@ -1,0 +1,229 @@
+"""What a service offers, as typed values: endpoints that are called and topics that are followed.
+
+One `Endpoint` drives everything that is done about a request: the Socket.IO event, the HTTP route, decoding
+and validation, the access check, limits, metrics and both documents. The gateway learns of endpoints and
+topics from the `Manifest` that a service announces, so a new service needs no change there.
+
+Requests, results and event payloads are frozen `msgspec.Struct`s with `forbid_unknown_fields`.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Literal, TypeVar
+
+import msgspec
+
+Req = TypeVar("Req")
+Res = TypeVar("Res")
+
+Kind = Literal["anonymous", "guest", "user", "admin"]
+
+_ENDPOINT_NAME: Final = re.compile(r"[a-z][a-z0-9]*:[a-z][a-z0-9-]*")
+_TOPIC_NAME: Final = re.compile(r"[a-z][a-z0-9]*(\.([a-z0-9-]+|\{[a-z]+\}))*")
+
+
+class Access(enum.IntEnum):
+    """The least that a caller must be. Kinds are ordered: an admin is a user, a user is a guest."""
+
+    ANYONE = 0
+    GUEST = 1
+    USER = 2
+    ADMIN = 3
+
+
+_RANK: Final[Mapping[str, Access]] = {
+    "anonymous": Access.ANYONE,
+    "guest": Access.GUEST,
+    "user": Access.USER,
+    "admin": Access.ADMIN,
+}
+
+
+class Surface(enum.StrEnum):
+    """Where an endpoint can be reached from."""
+
+    OPEN = "open"  # a Socket.IO event and an HTTP route
+    HTTP = "http"  # an HTTP route only
+    INTERNAL = "internal"  # the bus only: gateways and other services
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An empty request or result: `{}`."""
+
+
+class Caller(msgspec.Struct, frozen=True, array_like=True):
+    """Who asks. Only a gateway makes one, from a verified session or token.
+
+    `session` is the id of the session behind the request, `connection` the socket it came over (empty for
+    HTTP), `gateway` the one that holds that socket, `address` the client's network address.
+    """
+
+    id: str
+    name: str
+    kind: Kind
+    session: str = ""
+    connection: str = ""
+    gateway: str = ""
+    address: str = ""
+
+    def may(self, access: Access) -> bool:
+        return _RANK[self.kind] >= access
+
+
+ANONYMOUS: Final = Caller(id="", name="", kind="anonymous")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(Generic[Req, Res]):
+    """One thing that a service answers.
+
+    `name` is `<service>:<verb>`: the Socket.IO event, and `/api/<service>/<verb>` over HTTP. A `reads`
+    endpoint changes nothing and answers GET too. A `private` one is journaled without payload. An `on_connect`
+    one is called by a gateway, with the connection as caller, for every new connection, until it is answered.
+    `timeout_s` is the caller's deadline in seconds.
+    """
+
+    name: str
+    request: type[Req]
+    result: type[Res]
+    access: Access
+    summary: str
+    reads: bool = False
+    surface: Surface = Surface.OPEN
+    private: bool = False
+    on_connect: bool = False
+    timeout_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not _ENDPOINT_NAME.fullmatch(self.name):
+            raise ValueError(f"an endpoint is named <service>:<verb>, not {self.name!r}")
+
+    @property
+    def service(self) -> str:
+        return self.name.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Generic[Res]):
+    """Something a service tells connections unasked: a Socket.IO event and the type of its payload."""
+
+    name: str
+    payload: type[Res]
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A named stream of events to many connections. `chat.room.{room}` has one stream per room.
+
+    Every connection is a member of a topic for `everyone`; others are joined by the service (`push.join`).
+    """
+
+    name: str
+    events: tuple[Event[Any], ...]
+    everyone: bool = False
+
+    def __post_init__(self) -> None:
+        if not _TOPIC_NAME.fullmatch(self.name):
+            raise ValueError(f"a topic is named in lower case with dots, not {self.name!r}")
+
+    def of(self, **parts: str) -> str:
+        """The name of one stream: `ROOM.of(room="sala-1") == "chat.room.sala-1"`."""
+        return self.name.format(**parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """All that one service offers. `events` are those sent outside topics, to one user or connection."""
+
+    service: str
+    endpoints: tuple[Endpoint[Any, Any], ...]
+    topics: tuple[Topic, ...] = ()
+    events: tuple[Event[Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        for endpoint in self.endpoints:
+            if endpoint.service != self.service:
+                raise ValueError(f"{endpoint.name} does not belong to the service {self.service}")
+
+
+class EndpointManifest(msgspec.Struct, frozen=True):
+    """An endpoint as a gateway sees it: names, rules and JSON Schemas, no Python types."""
+
+    name: str
+    access: Access
+    summary: str
+    reads: bool
+    surface: Surface
+    private: bool
+    on_connect: bool
+    timeout_s: float
+    request: dict[str, Any]
+    result: dict[str, Any]
+
+
+class EventManifest(msgspec.Struct, frozen=True):
+    name: str
+    summary: str
+    payload: dict[str, Any]
+
+
+class TopicManifest(msgspec.Struct, frozen=True):
+    name: str
+    everyone: bool
+    events: tuple[EventManifest, ...]
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a service writes to the hash `<prefix>:manifests` at start and announces to the gateways."""
+
+    service: str
+    shards: int
+    endpoints: tuple[EndpointManifest, ...]
+    topics: tuple[TopicManifest, ...]
+    events: tuple[EventManifest, ...]
+
+
+def manifest_of(contract: Contract, shards: int) -> Manifest:
+    return Manifest(
+        service=contract.service,
+        shards=shards,
+        endpoints=tuple(
+            EndpointManifest(
+                name=endpoint.name,
+                access=endpoint.access,
+                summary=endpoint.summary,
+                reads=endpoint.reads,
+                surface=endpoint.surface,
+                private=endpoint.private,
+                on_connect=endpoint.on_connect,
+                timeout_s=endpoint.timeout_s,
+                request=_schema(endpoint.request),
+                result=_schema(endpoint.result),
+            )
+            for endpoint in contract.endpoints
+        ),
+        topics=tuple(
+            TopicManifest(topic.name, topic.everyone, tuple(map(_event, topic.events)))
+            for topic in contract.topics
+        ),
+        events=tuple(map(_event, contract.events)),
+    )
+
+
+def shard_of(user: str, shards: int) -> int:
+    """The shard that owns a user's state: stable across processes and Python versions (CRC-32)."""
+    return zlib.crc32(user.encode()) % shards if shards > 1 else 0
+
+
+def _event(event: Event[Any]) -> EventManifest:
+    return EventManifest(event.name, event.summary, _schema(event.payload))
+
+
+def _schema(type_: type) -> dict[str, Any]:
+    return msgspec.json.schema(type_)

@@ -1,0 +1,110 @@
+"""The envelopes on the bus, and how a batch of them becomes one message.
+
+A batch is a msgpack array of envelopes; an envelope is an array whose first element is its tag. Fields are only
+ever added at the end and with a default, so that two versions can talk during a rolling restart. Payloads are
+JSON bytes that pass through unread: only the service decodes a request, only the client decodes a reply.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from pulso.contract import Caller
+from pulso.errors import Code
+
+MAX_BATCH_BYTES: Final = 1 << 20
+"""A batch is cut before it grows past this, so that one message never fills a subscriber's output buffer."""
+
+
+class Call(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """A request to one shard of a service, answered with a `Reply` on `reply_to`.
+
+    `timeout_s` is what was left of the caller's deadline when it was sent: a handler that finds its queue
+    longer than that need not begin. `trace` is a W3C traceparent, passed on.
+    """
+
+    id: int
+    endpoint: str
+    caller: Caller
+    payload: bytes
+    reply_to: str
+    timeout_s: float
+    request: str = ""
+    trace: str = ""
+
+
+class Reply(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """The answer to a call: JSON of the result where `code` is None, else JSON of an `ErrorBody`."""
+
+    id: int
+    payload: bytes
+    code: Code | None = None
+
+
+class Tell(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """An event for whoever follows the channel: the members of a topic, or the gateways themselves.
+
+    `skip` is a connection that is left out: the one that caused the event.
+    """
+
+    event: str
+    payload: bytes
+    skip: str = ""
+
+
+class TellConnection(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """An event for one connection of the gateway that is sent this."""
+
+    connection: str
+    event: str
+    payload: bytes
+
+
+class Membership(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """A connection joins a topic, or leaves it. Answered with a `Reply` once the subscription is confirmed."""
+
+    id: int
+    connection: str
+    topic: str
+    joins: bool
+    reply_to: str
+
+
+class Probe(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """What a link sends itself to prove that publishing reaches subscribers."""
+
+    id: int
+
+
+Envelope = Call | Reply | Tell | TellConnection | Membership | Probe
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[Envelope])
+
+
+class BrokenFrame(Exception):
+    """Bytes that are no batch of envelopes."""
+
+
+def encode(batch: list[Envelope]) -> list[bytes]:
+    """The batch as messages: one, or as many as `MAX_BATCH_BYTES` asks for."""
+    return [data for data, _ in parts(batch)]
+
+
+def parts(batch: list[Envelope]) -> list[tuple[bytes, list[Envelope]]]:
+    """As `encode`, with the envelopes that each message holds."""
+    data = _encoder.encode(batch)
+    if len(data) <= MAX_BATCH_BYTES or len(batch) == 1:
+        return [(data, batch)]
+    middle = len(batch) // 2
+    return parts(batch[:middle]) + parts(batch[middle:])
+
+
+def decode(data: bytes) -> list[Envelope]:
+    """Raises `BrokenFrame` for anything that is not a batch."""
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
+        raise BrokenFrame(str(fault)) from fault

@@ -1,0 +1,93 @@
+"""Health of a process, told on its ops port: /healthz (alive), /readyz (fit for work), /metrics.
+
+`python -m pulso.probes` asks the ops port of this container and exits 0 where the process is ready, or stands by:
+the health check of a container.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+DEFAULT_OPS_PORT: Final = 9080
+
+OK: Final = "ok"
+STANDBY: Final = "standby"
+
+
+class Health:
+    """What a process depends on. A check answers `ok`, `standby`, or what is wrong."""
+
+    def __init__(self) -> None:
+        self._checks: dict[str, Callable[[], str]] = {}
+
+    def watch(self, name: str, check: Callable[[], str]) -> None:
+        self._checks[name] = check
+
+    def report(self) -> dict[str, str]:
+        return {name: check() for name, check in self._checks.items()}
+
+    def status(self) -> str:
+        """`ready`, `standby` (fit, while another instance serves) or `unready`."""
+        answers = set(self.report().values())
+        if answers <= {OK}:
+            return "ready" if answers else "unready"
+        return "standby" if answers <= {OK, STANDBY} else "unready"
+
+
+@contextlib.asynccontextmanager
+async def ops_server(health: Health, *, host: str, port: int) -> AsyncIterator[None]:
+    """Answer on the ops port meanwhile."""
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return _json({"status": "alive"}, 200)
+
+    async def readyz(_request: web.Request) -> web.Response:
+        status = health.status()
+        body = {"status": status, "checks": health.report()}
+        return _json(body, 200 if status == "ready" else 503)
+
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _json(body: object, status: int) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
+
+
+def check_container() -> int:
+    port = os.environ.get("PULSO_OPS_PORT", str(DEFAULT_OPS_PORT))
+    url = f"http://127.0.0.1:{port}/readyz"
+    try:
+        with urllib.request.urlopen(url, timeout=3):
+            return 0
+    except urllib.error.HTTPError as answer:
+        status = msgspec.json.decode(answer.read()).get("status")
+        return 0 if status == STANDBY else 1
+    except OSError:
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(check_container())

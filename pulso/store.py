@@ -1,0 +1,235 @@
+"""SQL: one database file with one writer, changes committed in groups.
+
+SQLAlchemy Core over aiosqlite, WAL, `synchronous=FULL`: a change that was answered is on the disk. The file is
+locked exclusively for as long as it is open, which is the fence against a second writer: however confused the
+leases may be, only one process writes. One connection a file (checkpoints included): SQLite before 3.51.3 can
+lose a WAL reset that races with another connection.
+
+Nothing outside this module knows that it is SQLite.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
+
+import structlog
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, ExceptionContext, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from pulso import metrics
+from pulso.errors import ServiceError
+
+T = TypeVar("T")
+Change = Callable[[AsyncConnection], Awaitable[Any]]
+Waiting = tuple[Change, asyncio.Future[Any]]
+
+MAX_CHANGES: Final = 512
+"""Changes in one transaction at the most, so that nobody waits behind an endless one."""
+
+_UNAVAILABLE: Final = "The store cannot take this right now. Nothing was changed; try again in a moment."
+_INTERRUPTED: Final = "The store was closed meanwhile; it may have been done. Try again in a moment."
+
+_MIGRATING: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
+
+log = structlog.get_logger(__name__)
+
+
+class StoreBusy(Exception):
+    """Another process has the file."""
+
+
+class Store:
+    """An open database. Made by `open_store`."""
+
+    def __init__(self, name: str, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._turn = asyncio.Lock()
+        self._waiting: list[Waiting] = []
+        self._closed = False
+        self._wake = asyncio.Event()
+        self._commits = metrics.COMMITS.labels(name)
+        self._commit_size = metrics.COMMIT_SIZE.labels(name)
+        self._commit_seconds = metrics.COMMIT_SECONDS.labels(name)
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads; it sees all that was committed before."""
+        async with self._turn, self._guarded():
+            try:
+                yield self._connection
+            finally:
+                await self._connection.rollback()
+
+    async def write(self, change: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `change` in a transaction and return its result after the commit.
+
+        All changes that wait share one transaction, and so one fsync. If one of them raises, the transaction is
+        rolled back and they are run again one by one, so that it fails alone: a change must be safe to run twice.
+        A database that cannot write answers `ServiceError("unavailable")`, and nothing is changed.
+        """
+        if self._closed:
+            raise ServiceError("unavailable", _UNAVAILABLE)
+        committed: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((change, committed))
+        self._wake.set()
+        return await committed
+
+    async def run(self) -> None:
+        """Commit what waits, until the store is closed and nothing waits any more."""
+        batch: list[Waiting] = []
+        try:
+            while self._waiting or not self._closed:
+                await self._wake.wait()
+                while self._waiting:
+                    batch, self._waiting = self._waiting[:MAX_CHANGES], self._waiting[MAX_CHANGES:]
+                    await self._commit([item for item in batch if not item[1].cancelled()])
+                self._wake.clear()
+        finally:
+            self._closed = True
+            for _, committed in [*batch, *self._waiting]:
+                _fail(committed, ServiceError("unavailable", _INTERRUPTED))
+
+    def close(self) -> None:
+        """Take no more changes; `run` ends once those that wait are committed."""
+        self._closed = True
+        self._wake.set()
+
+    async def _commit(self, batch: list[Waiting]) -> None:
+        if not batch:
+            return
+        fault: Exception
+        try:
+            results = await self._transact([change for change, _ in batch])
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            fault = RuntimeError("what a change waited for was cancelled")
+        except Exception as raised:  # whatever a change raises belongs to whoever asked for it
+            fault = raised
+        else:
+            for (_, committed), result in zip(batch, results, strict=True):
+                if not committed.done():
+                    committed.set_result(result)
+            return
+        if len(batch) == 1:
+            _fail(batch[0][1], fault)
+            return
+        for item in batch:
+            await self._commit([item])
+
+    async def _transact(self, changes: list[Change]) -> list[Any]:
+        async with self._turn, self._guarded():
+            with self._commit_seconds.time():
+                try:
+                    results = [await change(self._connection) for change in changes]
+                    await self._connection.commit()
+                except BaseException:
+                    await self._connection.rollback()
+                    raise
+        self._commits.inc()
+        self._commit_size.observe(len(changes))
+        return results
+
+    @contextlib.asynccontextmanager
+    async def _guarded(self) -> AsyncIterator[None]:
+        """A full or failing disk is the service's trouble, not a fault of the request."""
+        try:
+            yield
+        except OperationalError as fault:
+            log.error("the store failed", fault=str(fault.orig))
+            raise ServiceError("unavailable", _UNAVAILABLE) from fault
+
+
+@contextlib.asynccontextmanager
+async def open_store(path: Path, *, migrations: Path) -> AsyncIterator[Store]:
+    """Open the file, migrate it (alembic, `<migrations>/versions`), and hold it alone until the end.
+
+    Raises `StoreBusy` where another process has it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = _engine(path)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(engine.dispose)
+        with _busy_where_locked(path):
+            connection = await stack.enter_async_context(engine.connect())
+            async with _migrating():
+                await connection.run_sync(_migrate, migrations)
+            await connection.commit()
+        store = Store(path.stem, connection)
+        writer = asyncio.create_task(store.run(), name=f"store-{path.stem}")
+        try:
+            yield store
+        finally:
+            store.close()
+            await writer
+
+
+@contextlib.contextmanager
+def _busy_where_locked(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as fault:
+        if "locked" in str(fault.orig):
+            raise StoreBusy(f"{path} is open in another process") from fault
+        raise
+
+
+def _engine(path: Path) -> AsyncEngine:
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", connect_args={"timeout": 0.2})
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        # The driver's own BEGIN comes too late (before the first write): transactions are begun below.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        try:
+            for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                cursor.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            connection.close()  # the pool does not know it yet, and would leave its thread running
+            raise
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def keep(context: ExceptionContext) -> None:
+        # A reader that is cancelled does not harm the connection; closing it would let go of the lock.
+        context.is_disconnect = False
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _migrating() -> asyncio.Lock:
+    """Alembic keeps what it works on in a global: two stores of one process must not migrate at once."""
+    return _MIGRATING.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
+
+def _migrate(connection: Connection, migrations: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrations))
+    script = ScriptDirectory(str(migrations))
+
+    def upgrade(revision: Any, _context: Any) -> Any:
+        return script._upgrade_revs("head", revision)  # what alembic's own `upgrade` command passes here
+
+    with EnvironmentContext(config, script, fn=upgrade) as environment:
+        environment.configure(connection=connection, transactional_ddl=True)
+        environment.run_migrations()
+
+
+def _fail(committed: asyncio.Future[Any], fault: Exception) -> None:
+    if not committed.done():
+        committed.set_exception(fault)

@@ -1,0 +1,66 @@
+"""Every PULSO_* setting of the product: one frozen class for each process that has some of its own.
+
+The kit's own (`KitSettings`) come with them. `ALL` is what `pulso check`, the README's table and the search for
+misspelt names go by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pulso.config import at_least, required, setting
+from pulso.service import KitSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitySettings:
+    """What auth and the gateways must agree on."""
+
+    guests: bool = setting(True, "Whether people may take part without an account.")
+    token_seconds: int = setting(900, "How long an access token lives, in seconds.", check=at_least(1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthSettings(IdentitySettings):
+    pepper: str = required(
+        "A secret of at least 32 characters that goes into every password hash. Keep it: without it nobody can log in.",
+        check=lambda value: None if len(value) >= 32 else "must have at least 32 characters",
+        secret=True,
+    )
+    admins: tuple[str, ...] = setting((), "Usernames that are admins, separated by commas.")
+    session_days: int = setting(30, "How long an unused sign-in lasts, in days.", check=at_least(1))
+    key_days: int = setting(30, "After how many days a new key signs access tokens.", check=at_least(1))
+    bcrypt_cost: int = setting(12, "The cost of a password hash.", check=at_least(4))
+
+
+@dataclass(frozen=True, slots=True)
+class NumbersSettings:
+    numbers_shards: int = setting(1, "Into how many shards the values are split.", check=at_least(1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings(IdentitySettings):
+    host: str = setting("127.0.0.1", "The address that the gateway listens on.")
+    port: int = setting(8080, "The port that the gateway listens on.", check=at_least(0))
+    uploads: Path = setting(Path("/tmp/pulso/uploads"), "The folder of uploaded files.")  # noqa: S108  # asked for
+    origins: tuple[str, ...] = setting((), "Other origins whose pages may connect, separated by commas.")
+    trusted_proxies: tuple[str, ...] = setting(
+        (), "Networks of the proxies whose X-Forwarded-For and -Proto are believed, separated by commas."
+    )
+    limit_connections_per_address: int = setting(1000, "Sockets from one address; 0: no limit.", check=at_least(0))
+    limit_connections_per_user: int = setting(10, "Sockets of one user; 0: no limit.", check=at_least(0))
+    limit_events_per_second: int = setting(
+        20, "Events per second and socket, twice that in a burst; 0: no limit.", check=at_least(0)
+    )
+    limit_guests_per_minute: int = setting(60, "New guests per minute and address; 0: no limit.", check=at_least(0))
+    limit_logins_per_minute: int = setting(
+        10, "Failed logins per minute, account and address; 0: no limit.", check=at_least(0)
+    )
+    limit_registrations_per_minute: int = setting(
+        60, "Registrations per minute and address; 0: no limit.", check=at_least(0)
+    )
+
+
+ALL: Final = (KitSettings, GatewaySettings, AuthSettings, NumbersSettings)

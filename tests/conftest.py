@@ -1,0 +1,147 @@
+"""Fixtures for all tests: Redis servers, a kit of the test's own, a party on the bus, a whole running Pulso."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+import uvloop
+
+from pulso.bus import Channels
+from pulso.service import Connected, KitSettings, connected
+from tests.redis_server import RedisServer, await_line
+from tests.waiting import in_own_task
+
+REPOSITORY: Final = Path(__file__).parents[1]
+STACK_STARTS_WITHIN_S: Final = 60.0
+STACK_STOPS_WITHIN_S: Final = 20.0
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the event loop that Pulso runs on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """Shared by all tests, each with a prefix of its own: not to be harmed."""
+    yield from _redis_server()
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """The test's own, to be killed, paused and restarted."""
+    yield from _redis_server()
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_server: RedisServer) -> str:
+    return redis_server.url
+
+
+@pytest.fixture
+def kit(redis_url: str, tmp_path: Path) -> KitSettings:
+    """Settings with a prefix and a data folder of the test's own."""
+    return kit_on(redis_url, tmp_path)
+
+
+@pytest.fixture
+def own_kit(own_redis: RedisServer, tmp_path: Path) -> KitSettings:
+    """As `kit`, on the Redis that the test may break."""
+    return kit_on(own_redis.url, tmp_path)
+
+
+@pytest.fixture
+async def party(kit: KitSettings) -> AsyncIterator[Connected]:
+    """Somebody on the bus who can call: its inbox is listened to."""
+    async with in_own_task(connected(kit, name="party", inbox=Channels.gateway)) as up:
+        await up.bus.listen(up.bus.inbox, up.bus.take_replies)
+        yield up
+
+
+@pytest.fixture
+async def own_party(own_kit: KitSettings) -> AsyncIterator[Connected]:
+    """As `party`, on the Redis that the test may break."""
+    async with in_own_task(connected(own_kit, name="party", inbox=Channels.gateway)) as up:
+        await up.bus.listen(up.bus.inbox, up.bus.take_replies)
+        yield up
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running `pulso up`: where it is reached, and the folder with its databases."""
+
+    url: str
+    ops_url: str
+    data: Path
+    pid: int
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """A whole Pulso in a process of its own with a Redis of its own, shared by all tests."""
+    yield from run_stack()
+
+
+def kit_on(redis_url: str, data: Path) -> KitSettings:
+    return KitSettings(redis_url=redis_url, redis_prefix=f"t-{secrets.token_hex(4)}", data=data, ops_port=0)
+
+
+def run_stack(**settings: str) -> Iterator[Stack]:
+    """Start `pulso up` with these PULSO_* settings, yield it once it is ready, stop it."""
+    folder = Path(tempfile.mkdtemp(prefix="pulso-"))
+    port, ops_port = free_port(), free_port()
+    command = ("up", "--port", str(port), "--ops-port", str(ops_port), "--data", str(folder / "data"))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PULSO_")}
+    log_path = folder / "log"
+    with log_path.open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cli", *command],
+            cwd=REPOSITORY,
+            env={**clean, "PULSO_UPLOADS": str(folder / "uploads"), **settings},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        assert process.stdout is not None
+        try:
+            await_line(process, process.stdout, "ready http://", STACK_STARTS_WITHIN_S)
+        except AssertionError as fault:
+            raise AssertionError(f"{fault}\n{log_path.read_text(encoding='utf-8')}") from None
+        yield Stack(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{ops_port}", folder / "data", process.pid)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STACK_STOPS_WITHIN_S)
+        finally:
+            process.kill()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _redis_server() -> Iterator[RedisServer]:
+    # Not pytest's own folders: the path of a Unix socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="pulso-") as folder:
+        server = RedisServer(Path(folder))
+        server.start()
+        yield server
+        server.kill()

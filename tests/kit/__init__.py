@@ -1,0 +1,1 @@
+"""Tests of the kit (`pulso`): what it promises, also while things break."""

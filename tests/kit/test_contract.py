@@ -1,0 +1,100 @@
+"""What a contract refuses, what its manifest carries, and that shards stay where they are."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pulso.contract import (
+    Access,
+    Caller,
+    Contract,
+    Endpoint,
+    Event,
+    Manifest,
+    Nothing,
+    Surface,
+    Topic,
+    manifest_of,
+    shard_of,
+)
+
+
+class Greeting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    text: str
+
+
+GREET = Endpoint("hall:greet", Greeting, Nothing, Access.GUEST, "Greet.", timeout_s=2.0, surface=Surface.HTTP)
+GREETED = Event("hall:greeted", Greeting, "Somebody greets.")
+HALL = Topic("hall.room.{room}", (GREETED,), everyone=True)
+
+
+@pytest.mark.parametrize("name", ["", "hall", "hall:", ":greet", "Hall:greet", "hall:greet:twice", "hall:gr eet", "há:x"])
+def test_endpoint_name_that_is_not_service_and_verb_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="<service>:<verb>"):
+        Endpoint(name, Nothing, Nothing, Access.ANYONE, "")
+
+
+@pytest.mark.parametrize("name", ["", "Hall", "hall..room", "hall.room.", "hall room", "hall:room"])
+def test_topic_name_that_is_not_in_lower_case_with_dots_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="dots"):
+        Topic(name, ())
+
+
+def test_endpoint_of_another_service_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not belong"):
+        Contract("kitchen", (GREET,))
+
+
+def test_topic_names_one_stream() -> None:
+    assert HALL.of(room="sala-1") == "hall.room.sala-1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "allowed"),
+    [
+        ("anonymous", {Access.ANYONE}),
+        ("guest", {Access.ANYONE, Access.GUEST}),
+        ("user", {Access.ANYONE, Access.GUEST, Access.USER}),
+        ("admin", set(Access)),
+    ],
+)
+def test_each_kind_may_what_the_lesser_kinds_may(kind: str, allowed: set[Access]) -> None:
+    caller = Caller("u", "Ana", kind)
+    assert {access for access in Access if caller.may(access)} == allowed
+
+
+def test_manifest_survives_the_wire() -> None:
+    manifest = manifest_of(Contract("hall", (GREET,), (HALL,), (GREETED,)), shards=3)
+    assert msgspec.json.decode(msgspec.json.encode(manifest), type=Manifest) == manifest
+
+
+def test_manifest_tells_a_gateway_all_it_needs() -> None:
+    manifest = manifest_of(Contract("hall", (GREET,), (HALL,)), shards=3)
+    (endpoint,) = manifest.endpoints
+    assert (manifest.service, manifest.shards) == ("hall", 3)
+    assert (endpoint.name, endpoint.access, endpoint.surface, endpoint.timeout_s) == (
+        "hall:greet", Access.GUEST, Surface.HTTP, 2.0,
+    )  # fmt: skip
+    assert endpoint.request["$defs"]["Greeting"]["additionalProperties"] is False
+    assert manifest.topics[0].everyone
+    assert manifest.topics[0].events[0].name == "hall:greeted"
+
+
+def test_manifest_of_a_newer_version_is_understood() -> None:
+    data = msgspec.json.decode(msgspec.json.encode(manifest_of(Contract("hall", (GREET,)), 1)))
+    data["invented_later"] = True
+    assert msgspec.json.decode(msgspec.json.encode(data), type=Manifest).service == "hall"
+
+
+@pytest.mark.parametrize(("user", "of_7"), [("", 0), ("u_ana", 1), ("g_rui", 6), ("ü", 4)])
+def test_shard_of_a_user_never_changes(user: str, of_7: int) -> None:
+    """Written down once: a user whose shard moved would have lost their state."""
+    assert shard_of(user, 7) == of_7
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(1, 64))
+def test_shard_is_one_of_the_shards(user: str, shards: int) -> None:
+    assert 0 <= shard_of(user, shards) < shards

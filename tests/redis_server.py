@@ -1,0 +1,85 @@
+"""A real Redis server of the tests' own, which they may pause, kill and start again."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from typing import IO, Final
+
+from cli.embedded_redis import find_server
+
+START_TIMEOUT_S: Final = 20.0
+
+
+class RedisServer:
+    """Listens on a Unix socket in `folder`, which must have a short path; keeps nothing on the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "r.sock"
+        self.url = f"unix://{self.socket}"
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self, *options: str) -> None:
+        """Returns once connections are accepted."""
+        self._process = subprocess.Popen(
+            [find_server(), "--port", "0", "--unixsocket", str(self.socket), "--save", "", *options],
+            cwd=self._folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        await_line(self._process, self._process.stdout, "ready to accept connections", START_TIMEOUT_S)
+
+    def kill(self) -> None:
+        """As with -9: nothing is said to anybody."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """Connections stay open, and are even made; nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._signal(signal.SIGCONT)
+            self._signal(number)
+            self._process.wait(START_TIMEOUT_S)
+            self._process = None
+
+
+def await_line(process: subprocess.Popen[str], output: IO[str], awaited: str, timeout_s: float) -> str:
+    """The first line with `awaited` in it; what comes after is read away, so that the process never waits."""
+    said: list[str] = []
+    too_late = threading.Timer(timeout_s, process.kill)
+    too_late.start()
+    try:
+        for line in output:
+            said.append(line)
+            if awaited in line:
+                threading.Thread(target=_read_away, args=(output,), daemon=True).start()
+                return line
+    finally:
+        too_late.cancel()
+    raise AssertionError(f"never said {awaited!r} within {timeout_s:g} s:\n{''.join(said)}")
+
+
+def _read_away(output: IO[str]) -> None:
+    for _ in output:
+        pass
