@@ -1,0 +1,1 @@
+"""Accounts, sessions, access tokens and guests."""
