@@ -1,0 +1,1 @@
+"""Numbers: even and odd draws, and everybody's last value."""

@@ -1,0 +1,61 @@
+"""Who is active: the numbers that changed within the last seconds, kept in memory as they were committed.
+
+It spares the store a read for each change, and it is what the board shows. Nothing in it is ahead of a commit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from services.numbers.contract import BoardRow, ValueAndStep
+
+ACTIVE_FOR: Final = timedelta(seconds=5)
+MAX_ACTIVE: Final = 100_000
+"""Users kept at the most, some 30 MB. Past this the longest unchanged leave early, and are read from the store."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """Where one active user's number stands, and since when."""
+
+    name: str
+    value: int
+    step: int
+    changed_at: datetime
+
+    def told(self) -> ValueAndStep:
+        return ValueAndStep(self.value, self.step)
+
+
+class Active:
+    """The active users, the longest unchanged first."""
+
+    def __init__(self, *, limit: int = MAX_ACTIVE) -> None:
+        self._standings: dict[str, Standing] = {}
+        self._limit = limit
+
+    def get(self, user: str) -> Standing | None:
+        return self._standings.get(user)
+
+    def put(self, user: str, standing: Standing) -> None:
+        """The user's number has just changed."""
+        self._standings.pop(user, None)
+        self._standings[user] = standing
+        if len(self._standings) > self._limit:
+            del self._standings[next(iter(self._standings))]
+
+    def rows(self, now: datetime) -> list[BoardRow]:
+        """Everybody who is active now; the others are forgotten."""
+        self._forget(now - ACTIVE_FOR)
+        return [BoardRow(who.name, who.value, who.step) for who in self._standings.values()]
+
+    def _forget(self, before: datetime) -> None:
+        gone = []
+        for user, standing in self._standings.items():
+            if standing.changed_at >= before:
+                break
+            gone.append(user)
+        for user in gone:
+            del self._standings[user]

@@ -1,0 +1,100 @@
+"""The board: once a second, on the second, everybody's values to whoever watches.
+
+Each shard knows its own users. Shard 0 tells the watchers; the others send it their part a moment before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+import structlog
+
+from pulso.contract import Event
+from pulso.message import Envelope, Tell
+from pulso.service import Context, running
+from services.numbers import contract
+from services.numbers.active import Active
+from services.numbers.contract import Board
+from services.numbers.rules import SIZE, board_of, merged
+from services.numbers.seconds import whole_seconds
+
+PARTS_TOPIC: Final = "numbers.parts"
+"""From shard to shard only: it is not in the contract, and no connection ever joins it."""
+
+PART_AHEAD_S: Final = 0.2
+PART_LIVES: Final = timedelta(seconds=2.5)
+"""How long a part stands in for the next one: a shard that falls silent leaves the board."""
+
+log = structlog.get_logger(__name__)
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One shard's board."""
+
+    shard: int
+    board: Board
+
+
+PART: Final = Event("numbers:part", Part, "One shard's part of the board.")
+
+
+@contextlib.asynccontextmanager
+async def showing(context: Context, active: Active) -> AsyncIterator[None]:
+    """This shard does its share of the board meanwhile."""
+    if context.shard:
+        async with running(_contribute(context, active)):
+            yield
+        return
+    parts = Parts(context.shards)
+    channel = context.bus.channels.topic(PARTS_TOPIC)
+    if context.shards > 1:
+        await context.bus.listen(channel, lambda batch: parts.take(batch, context.now()))
+    try:
+        async with running(_publish(context, active, parts)):
+            yield
+    finally:
+        context.bus.unlisten(channel)
+
+
+class Parts:
+    """What the other shards have sent lately: one part each."""
+
+    def __init__(self, shards: int) -> None:
+        self._shards = shards
+        self._parts: dict[int, tuple[datetime, Board]] = {}
+        self._decoder = msgspec.json.Decoder(Part)
+
+    def take(self, batch: list[Envelope], now: datetime) -> None:
+        for envelope in batch:
+            if isinstance(envelope, Tell) and (part := self._decoded(envelope.payload)) is not None:
+                self._parts[part.shard] = (now, part.board)
+
+    def fresh(self, now: datetime) -> list[Board]:
+        return [board for came, board in self._parts.values() if now - came <= PART_LIVES]
+
+    def _decoded(self, payload: bytes) -> Part | None:
+        """None for what no shard of this service sends: it must not end the board."""
+        try:
+            part = self._decoder.decode(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
+            log.warning("part of the board not understood", fault=str(fault))
+            return None
+        fits = 0 < part.shard < self._shards and len(part.board.histogram) == SIZE
+        return part if fits else None
+
+
+async def _publish(context: Context, active: Active, parts: Parts) -> None:
+    async for _ in whole_seconds(context.now):
+        now = context.now()
+        board = merged([board_of(active.rows(now)), *parts.fresh(now)])
+        context.push.to_topic(contract.BOARD.name, contract.BOARD_EVENT, board)
+
+
+async def _contribute(context: Context, active: Active) -> None:
+    async for _ in whole_seconds(context.now, ahead_s=PART_AHEAD_S):
+        part = Part(context.shard, board_of(active.rows(context.now())))
+        context.push.to_topic(PARTS_TOPIC, PART, part)

@@ -1,0 +1,92 @@
+"""What numbers offers: a running value for everybody, even and odd draws, and the board of all values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+
+from pulso.contract import Access, Contract, Endpoint, Event, Nothing, Surface, Topic
+
+Hundred = Annotated[int, msgspec.Meta(ge=0, le=99)]
+
+
+class SetValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The caller's new value: `{"value": 37}`."""
+
+    value: Hundred
+
+
+class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The value as committed: `{"value": 37}`."""
+
+    value: Hundred
+
+
+class Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A drawn number, from now on the caller's step: `{"number": 42}`."""
+
+    number: Hundred
+
+
+class ValueAndStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the user's number stands: `{"value": 37, "step": 42}`."""
+
+    value: Hundred
+    step: Hundred
+
+
+class BoardRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One active user: `{"user": "Ana", "value": 37, "step": 42}`."""
+
+    user: str
+    value: Hundred
+    step: Hundred
+
+
+class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everybody's values: how many users are active, the first 100 of them, and how many stand at 0 to 99.
+
+    `{"active": 2, "values": [{"user": "Ana", "value": 37, "step": 42}, ...], "histogram": [0, 1, ...]}`
+    """
+
+    active: int
+    values: list[BoardRow]
+    histogram: list[int]
+
+
+SET: Final = Endpoint(
+    "numbers:set", SetValue, Value, Access.GUEST, "Store the caller's value; the ack comes after the commit."
+)
+EVEN: Final = Endpoint(
+    "numbers:even", Nothing, Number, Access.GUEST, "Draw an even number, 0 to 98, as the caller's step."
+)
+ODD: Final = Endpoint(
+    "numbers:odd", Nothing, Number, Access.GUEST, "Draw an odd number, 1 to 99, as the caller's step."
+)
+WATCH: Final = Endpoint("numbers:watch", Nothing, Nothing, Access.GUEST, "Follow the board of all values.")
+UNWATCH: Final = Endpoint("numbers:unwatch", Nothing, Nothing, Access.GUEST, "Stop following the board.")
+CONNECTED: Final = Endpoint(
+    "numbers:connected",
+    Nothing,
+    Nothing,
+    Access.GUEST,
+    "A connection opened: it is sent its user's value.",
+    surface=Surface.INTERNAL,
+    on_connect=True,
+)
+
+VALUE: Final = Event(
+    "numbers:value",
+    ValueAndStep,
+    "The user's value and step: on connect, and to the user's other connections when it changes.",
+)
+BOARD_EVENT: Final = Event("numbers:board", Board, "Everybody's values, once a second.")
+BOARD: Final = Topic("numbers.board", (BOARD_EVENT,))
+
+CONTRACT: Final = Contract(
+    service="numbers",
+    endpoints=(SET, EVEN, ODD, WATCH, UNWATCH, CONNECTED),
+    topics=(BOARD,),
+    events=(VALUE,),
+)

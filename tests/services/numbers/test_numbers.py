@@ -1,0 +1,94 @@
+"""One shard's state: nothing is remembered or told ahead of its commit, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from pulso.contract import Caller, Event
+from pulso.push import Push
+from pulso.store import Store, open_store
+from services.numbers.active import ACTIVE_FOR, Active
+from services.numbers.contract import ValueAndStep
+from services.numbers.numbers import Change, Numbers
+from services.numbers.store import MIGRATIONS, LastNumbers
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ANA = Caller("ana", "Ana", "user", connection="tab-1", gateway="g")
+
+
+@dataclass
+class Told:
+    """Stands in for `Push`."""
+
+    values: list[ValueAndStep] = field(default_factory=list)
+
+    def to_user(self, _user: str, _event: Event[ValueAndStep], value: ValueAndStep, *, skip: str) -> None:
+        self.values.append(value)
+
+
+@dataclass
+class Shard:
+    store: Store
+    active: Active
+    told: Told
+    numbers: Numbers
+
+
+@pytest.fixture
+async def shard(tmp_path: Path) -> AsyncIterator[Shard]:
+    active, told = Active(), Told()
+    async with open_store(tmp_path / "numbers.sqlite3", migrations=MIGRATIONS) as store:
+        push = cast(Push, told)
+        numbers = Numbers(LastNumbers(store), active, push, chance=random.SystemRandom(), now=lambda: NOON)
+        yield Shard(store, active, told, numbers)
+
+
+async def test_nothing_is_remembered_or_told_before_the_commit(shard: Shard) -> None:
+    async with shard.store.read():  # no commit meanwhile
+        change = asyncio.create_task(shard.numbers.change("value", [Change(ANA, 37)]))
+        await asyncio.wait([change], timeout=0.05)
+        assert shard.active.rows(NOON) == []
+        assert shard.told.values == []
+    await change
+    assert shard.told.values == [ValueAndStep(37, 1)]
+
+
+async def test_what_cannot_be_stored_is_neither_remembered_nor_told(shard: Shard) -> None:
+    with pytest.raises(IntegrityError):
+        await shard.numbers.change("value", [Change(ANA, 100)])
+    assert shard.told.values == []
+    assert await shard.numbers.standings(["ana"]) == {"ana": ValueAndStep(0, 1)}
+
+
+async def test_user_forgotten_while_a_change_is_under_way_keeps_the_other_number(shard: Shard) -> None:
+    await shard.numbers.change("step", [Change(ANA, 42)])
+    async with shard.store.read():
+        change = asyncio.create_task(shard.numbers.change("value", [Change(ANA, 37)]))
+        await asyncio.sleep(0)  # it begins
+        assert shard.active.rows(NOON + ACTIVE_FOR + timedelta(seconds=1)) == []
+    await change
+    assert shard.told.values[-1] == ValueAndStep(37, 42)
+    assert await shard.numbers.standings(["ana"]) == {"ana": ValueAndStep(37, 42)}
+
+
+async def test_value_and_step_of_a_forgotten_user_at_once_are_both_remembered(shard: Shard) -> None:
+    async with shard.store.read():
+        changes = [
+            asyncio.create_task(shard.numbers.change("value", [Change(ANA, 37)])),
+            asyncio.create_task(shard.numbers.change("step", [Change(ANA, 42)])),
+        ]
+        await asyncio.sleep(0)  # they begin
+    await asyncio.gather(*changes)
+    assert shard.told.values[-1] == ValueAndStep(37, 42)
+    assert await shard.numbers.standings(["ana"]) == {"ana": ValueAndStep(37, 42)}
+    shard.active.rows(NOON + ACTIVE_FOR + timedelta(seconds=1))
+    assert await shard.numbers.standings(["ana"]) == {"ana": ValueAndStep(37, 42)}
