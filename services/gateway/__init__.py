@@ -1,0 +1,1 @@
+"""The gateway: connections, identity at the edge, limits and fan-out; no domain knowledge."""

@@ -1,0 +1,106 @@
+"""HTTP: `/api/<service>/<verb>` is the endpoint `<service>:<verb>` of whatever service announced it.
+
+POST takes the request as a JSON body; GET, where the endpoint only reads, as query values, which are converted by
+the endpoint's JSON Schema. 200 with the result, or the error body with its status.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from pulso.contract import EndpointManifest
+from pulso.errors import HTTP_STATUS, ServiceError
+from services.gateway.relay import Relay
+from services.gateway.requests import json_body
+from services.gateway.sessions import Sessions
+
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+
+
+class Api:
+    def __init__(self, relay: Relay, sessions: Sessions) -> None:
+        self._relay = relay
+        self._sessions = sessions
+
+    def add_routes(self, app: web.Application) -> None:
+        app.router.add_get("/api/{service}/{verb}", self._get)
+        app.router.add_post("/api/{service}/{verb}", self._post)
+        app.router.add_get("/.well-known/jwks.json", self._jwks)
+
+    async def _post(self, request: web.Request) -> web.Response:
+        payload = await json_body(request)
+        return await self._answer(request, _name(request), payload)
+
+    async def _get(self, request: web.Request) -> web.Response:
+        name = _name(request)
+        found = self._relay.manifests.endpoints.get(name)
+        if found is None or not found[0].reads:
+            raise ServiceError("not_found", f"There is no GET /api/{name.replace(':', '/')}.")
+        return await self._answer(request, name, query_payload(request, found[0]))
+
+    async def _jwks(self, _request: web.Request) -> web.Response:
+        """RFC 7517: the public keys that access tokens are signed with."""
+        keys = self._sessions.public_keys()
+        response = json_response(msgspec.json.encode({"keys": keys}))
+        response.headers["Cache-Control"] = "public, max-age=60"
+        return response
+
+    async def _answer(self, request: web.Request, name: str, payload: bytes) -> web.Response:
+        caller = await self._sessions.of_request(request)
+        return json_response(await self._relay.http(name, payload, caller, request_id=request[REQUEST_ID]))
+
+
+def query_payload(request: web.Request, endpoint: EndpointManifest) -> bytes:
+    """Query values as the JSON object that the endpoint takes. Raises `ServiceError("bad_request")`."""
+    properties = _properties(endpoint.request)
+    values: dict[str, Any] = {}
+    for key, text in request.query.items():
+        if key in values:
+            raise ServiceError("bad_request", f"{key} is given twice.")
+        values[key] = _converted(text, properties.get(key, {}))
+    try:
+        return msgspec.json.encode(values)
+    except UnicodeEncodeError:
+        raise ServiceError("bad_request", "The query is not valid UTF-8.") from None
+
+
+def json_response(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(
+        body=body, status=status, content_type="application/json", headers={"Cache-Control": "no-store"}
+    )
+
+
+def error_response(error: ServiceError) -> web.Response:
+    response = json_response(error.encode(), HTTP_STATUS[error.code])
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
+def _name(request: web.Request) -> str:
+    return f"{request.match_info['service']}:{request.match_info['verb']}"
+
+
+def _properties(schema: dict[str, Any]) -> dict[str, Any]:
+    """The properties of the object that a schema made by msgspec describes: `{"$ref", "$defs"}`."""
+    definition = schema.get("$defs", {}).get(schema.get("$ref", "").rpartition("/")[2], schema)
+    properties: dict[str, Any] = definition.get("properties", {})
+    return properties
+
+
+def _converted(text: str, schema: dict[str, Any]) -> Any:
+    """What cannot be converted stays text, which the service then refuses with its own words."""
+    kinds = {schema.get("type")} | {option.get("type") for option in schema.get("anyOf", ())}
+    if "integer" in kinds and text.removeprefix("-").isdecimal() and len(text) <= 20:
+        return int(text)
+    if "number" in kinds:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    if "boolean" in kinds and text in ("true", "false"):
+        return text == "true"
+    return text

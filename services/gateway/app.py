@@ -1,0 +1,172 @@
+"""The gateway, put together: bus, hub, relay, identity, limits, routes; and how it starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+from aiohttp import web
+from redis.asyncio import Redis
+
+from pulso.lease import redis_client
+from pulso.manifests import ANNOUNCED
+from pulso.message import Envelope, Tell
+from pulso.probes import OK, Health
+from pulso.service import NO_REDIS, Connected, KitSettings, connected, running
+from pulso.tasks import Tasks
+from services.auth import contract as auth
+from services.gateway import contract, metrics
+from services.gateway.account import Account, AccountLimits
+from services.gateway.api import Api
+from services.gateway.hub import Hub
+from services.gateway.journal import Journal
+from services.gateway.limits import SPRAY_FACTOR, Attempts, SocketCounts
+from services.gateway.pages import setup_assets, setup_pages
+from services.gateway.relay import MAX_PAYLOAD_BYTES, Relay
+from services.gateway.requests import Edge
+from services.gateway.responses import guard, secure_headers
+from services.gateway.sessions import Sessions
+from services.gateway.sockets import Sockets
+from services.settings import GatewaySettings
+
+FRONTEND: Final = Path(__file__).parents[2] / "frontend"
+CLOSE_WITHIN_S: Final = 3.0
+"""Over how long the clients of a stopping gateway are sent elsewhere, so that they do not all arrive at once."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The parts of one running gateway that know each other."""
+
+    edge: Edge
+    hub: Hub
+    relay: Relay
+    sessions: Sessions
+    sockets: Sockets
+    account: Account
+    journal: Journal
+
+
+async def serve_gateway(settings: GatewaySettings, kit: KitSettings, health: Health, stop: asyncio.Event) -> None:
+    """Run one gateway until `stop`; then take no more, send its clients elsewhere, and close."""
+    health.watch("gateway.bus", lambda: NO_REDIS)
+    async with (
+        redis_client(kit.redis_url, password=kit.redis_password) as redis,
+        connected(kit, name="gw", inbox=lambda channels, instance: channels.gateway(instance)) as up,
+        Tasks() as tasks,
+    ):
+        gateway = compose(settings, kit, up, redis, tasks)
+        health.watch("gateway.bus", lambda: OK if up.link.is_up else NO_REDIS)
+        health.watch("gateway.auth", lambda: OK if gateway.sessions.is_ready else "auth has not answered yet")
+        await follow_bus(gateway, up)
+        async with (
+            running(
+                gateway.relay.run(lambda: greet_all(gateway)),
+                gateway.sessions.run(gateway.hub.end_sessions),
+                gateway.journal.run(),
+            ),
+            listening(application(gateway), settings.host, settings.port),
+        ):
+            await stop.wait()
+            health.watch("gateway.stop", lambda: "stopping")
+            log.info("draining", service="gateway")
+            await gateway.sockets.close_gradually(CLOSE_WITHIN_S)
+            await gateway.journal.flush()
+
+
+def compose(settings: GatewaySettings, kit: KitSettings, up: Connected, redis: Redis, tasks: Tasks) -> Gateway:
+    edge = Edge(trusted_proxies=settings.trusted_proxies, origins=settings.origins)
+    stream = f"{kit.redis_prefix}:journal"
+    journal = Journal(up.link, stream=stream, gateway=up.instance, now=lambda: datetime.now(UTC))
+    hub = Hub(up.bus, journal, tasks)
+    relay = Relay(up.bus, up.link, journal)
+    sessions = Sessions(up.bus, edge, gateway=up.instance, token_seconds=settings.token_seconds)
+    counts = SocketCounts(
+        per_address=settings.limit_connections_per_address, per_user=settings.limit_connections_per_user
+    )
+    sockets = Sockets(relay, hub, sessions, counts, tasks, events_per_second=settings.limit_events_per_second)
+
+    def attempts(kind: str, limit: int) -> Attempts:
+        clock = asyncio.get_running_loop().time
+        return Attempts(redis, prefix=kit.redis_prefix, kind=kind, limit=limit, clock=clock)
+
+    limits = AccountLimits(
+        logins=attempts("login", settings.limit_logins_per_minute),
+        sprays=attempts("spray", settings.limit_logins_per_minute * SPRAY_FACTOR),
+        registrations=attempts("register", settings.limit_registrations_per_minute),
+        guests=attempts("guest", settings.limit_guests_per_minute),
+    )
+    account = Account(sessions, edge, limits, guests_allowed=settings.guests)
+    return Gateway(edge, hub, relay, sessions, sockets, account, journal)
+
+
+def application(gateway: Gateway) -> web.Application:
+    """The routes. Assets and pages come last, so that nothing of theirs can hide an endpoint."""
+    app = web.Application(middlewares=[guard(gateway.edge, gateway.sessions)], client_max_size=MAX_PAYLOAD_BYTES)
+    app.on_response_prepare.append(secure_headers(gateway.edge))
+    gateway.sockets.attach(app)
+    gateway.account.add_routes(app)
+    Api(gateway.relay, gateway.sessions).add_routes(app)
+    setup_assets(app, frontend=FRONTEND)
+    setup_pages(app, frontend=FRONTEND, visitor=gateway.account.visitor)
+    return app
+
+
+async def follow_bus(gateway: Gateway, up: Connected) -> None:
+    """Listen to the gateway's inbox and to what all gateways are told; and mind gaps."""
+
+    def on_control(batch: list[Envelope]) -> None:
+        for envelope in batch:
+            if isinstance(envelope, Tell):
+                heed(gateway, envelope)
+
+    def on_gap() -> None:
+        gateway.relay.refresh()
+        gateway.sessions.refresh()
+        metrics.RESYNCS.inc()
+        gateway.hub.tell_all(contract.RESYNC.name, b"{}")
+
+    await up.bus.listen(up.bus.inbox, gateway.hub.accept)
+    await up.bus.listen(up.bus.channels.control, on_control)
+    up.link.on_gap(on_gap)
+    gateway.relay.refresh()
+
+
+def heed(gateway: Gateway, told: Tell) -> None:
+    """What gateways are told: a service announced itself, or sessions are over."""
+    if told.event == ANNOUNCED:
+        gateway.relay.refresh()
+    elif told.event == auth.SESSIONS_ENDED.name:
+        ended = msgspec.json.decode(told.payload, type=auth.SessionsEnded)
+        sessions = frozenset(ended.sessions)
+        gateway.sessions.end(sessions)
+        gateway.hub.end_sessions(sessions, ended.reason)
+
+
+def greet_all(gateway: Gateway) -> None:
+    """A service that is new here has not greeted anybody yet."""
+    for connection in gateway.hub.connections.values():
+        gateway.relay.greet(connection)
+
+
+@contextlib.asynccontextmanager
+async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
+    """Take connections meanwhile. Raises OSError where the port is taken."""
+    # Open sockets are closed by `close_gradually`; what is left then must not hold up the end.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, backlog=2048).start()
+        log.info("listening", host=host, port=port)
+        yield
+    finally:
+        await runner.cleanup()

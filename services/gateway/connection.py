@@ -1,0 +1,41 @@
+"""One client's socket, as the rest of the gateway knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from engineio.packet import MESSAGE, Packet
+
+from pulso.contract import Caller
+from services.gateway.limits import TokenBucket
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """A connected client. `send` queues a frame and never waits; `close` ends the socket for good.
+
+    `topics` are those it follows, `greeted` the `on_connect` endpoints that have answered for it.
+    """
+
+    caller: Caller
+    send: Callable[[Packet], None]
+    close: Callable[[], object]
+    bucket: TokenBucket
+    topics: set[str] = field(default_factory=set)
+    greeted: set[str] = field(default_factory=set)
+    is_open: bool = True
+
+    @property
+    def id(self) -> str:
+        return self.caller.connection
+
+
+def event_frame(event: str, payload: bytes) -> Packet:
+    """A Socket.IO EVENT on `/`, encoded once for however many receive it. `payload` is JSON."""
+    return Packet(MESSAGE, f'2["{event}",{payload.decode()}]')
+
+
+def ack_frame(ack: str, payload: bytes) -> Packet:
+    """A Socket.IO ACK on `/` with one argument."""
+    return Packet(MESSAGE, f"3{ack}[{payload.decode()}]")

@@ -1,0 +1,148 @@
+"""Who is connected here and follows what; and what services have to say to them.
+
+A topic's channel is subscribed when the first connection here joins it and given up a while after the last one
+leaves, so a gateway without members never sees its traffic. Delivery is at most once, in order per topic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+import structlog
+
+from pulso.bus import Bus
+from pulso.errors import ServiceError
+from pulso.message import Envelope, Membership, Reply, Tell, TellConnection
+from pulso.push import USER_TOPIC
+from pulso.tasks import Tasks
+from services.gateway import contract, metrics
+from services.gateway.connection import Connection, event_frame
+from services.gateway.journal import Journal
+
+LINGER_S: Final = 5.0
+"""How long a topic without members stays subscribed: reloads and flapping sockets cost Redis nothing."""
+
+_DONE: Final = b"{}"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """One followed topic."""
+
+    confirmed: asyncio.Task[None]
+    members: set[Connection] = field(default_factory=set)
+
+
+class Hub:
+    def __init__(self, bus: Bus, journal: Journal, tasks: Tasks) -> None:
+        self._bus = bus
+        self._journal = journal
+        self._tasks = tasks
+        self._streams: dict[str, _Stream] = {}
+        self.connections: dict[str, Connection] = {}
+
+    async def add(self, connection: Connection, topics: Iterable[str]) -> None:
+        """A new connection. It follows its user's own topic and `topics` once this returns."""
+        self.connections[connection.id] = connection
+        metrics.CONNECTIONS.set(len(self.connections))
+        for topic in (USER_TOPIC + connection.caller.id, *topics):
+            await self.join(connection, topic)
+
+    def remove(self, connection: Connection) -> None:
+        connection.is_open = False
+        self.connections.pop(connection.id, None)
+        metrics.CONNECTIONS.set(len(self.connections))
+        for topic in list(connection.topics):
+            self.leave(connection, topic)
+
+    async def join(self, connection: Connection, topic: str) -> None:
+        """Returns once the topic's channel is subscribed: nothing told from then on is missed."""
+        if not connection.is_open:
+            return
+        stream = self._streams.get(topic)
+        if stream is None:
+            channel = self._bus.channels.topic(topic)
+            listening = self._bus.listen(channel, lambda batch: self._fan_out(topic, batch))
+            stream = _Stream(self._tasks.spawn(listening, "subscribe"))
+            self._streams[topic] = stream
+        stream.members.add(connection)
+        connection.topics.add(topic)
+        await asyncio.shield(stream.confirmed)
+
+    def leave(self, connection: Connection, topic: str) -> None:
+        connection.topics.discard(topic)
+        stream = self._streams.get(topic)
+        if stream is not None:
+            stream.members.discard(connection)
+            if not stream.members:
+                asyncio.get_running_loop().call_later(LINGER_S, self._give_up, topic, stream)
+
+    def accept(self, batch: list[Envelope]) -> None:
+        """What comes to this gateway's own inbox."""
+        for envelope in self._bus.take_replies(batch):
+            if isinstance(envelope, TellConnection):
+                connection = self.connections.get(envelope.connection)
+                if connection is not None:
+                    self.tell((connection,), envelope.event, envelope.payload)
+            elif isinstance(envelope, Membership):
+                self._change_membership(envelope)
+            else:
+                log.warning("not for a gateway's inbox", envelope=type(envelope).__name__)
+
+    def tell(self, to: Iterable[Connection], event: str, payload: bytes) -> None:
+        """Send one event to these connections; it is encoded once."""
+        frame = event_frame(event, payload)
+        recipients = [connection for connection in to if connection.is_open]
+        for connection in recipients:
+            connection.send(frame)
+        metrics.SENT.inc(len(recipients))
+        self._journal.went_out(event, payload, recipients)
+
+    def tell_all(self, event: str, payload: bytes) -> None:
+        self.tell(list(self.connections.values()), event, payload)
+
+    def end_sessions(self, sessions: frozenset[str], reason: str) -> None:
+        """Close every socket of these sessions; each is told not to come back."""
+        ended = [c for c in self.connections.values() if c.caller.session in sessions]
+        if ended:
+            self.tell(ended, contract.ENDED.name, msgspec.json.encode(contract.Ended(reason)))
+        for connection in ended:
+            connection.close()
+
+    def _fan_out(self, topic: str, batch: list[Envelope]) -> None:
+        stream = self._streams.get(topic)
+        if stream is None:
+            return
+        for envelope in batch:
+            if isinstance(envelope, Tell):
+                skip = envelope.skip
+                members = [c for c in stream.members if c.id != skip] if skip else list(stream.members)
+                if members:
+                    self.tell(members, envelope.event, envelope.payload)
+
+    def _change_membership(self, change: Membership) -> None:
+        connection = self.connections.get(change.connection)
+        if connection is None:
+            gone = ServiceError("not_found", "This connection is gone.")
+            self._bus.send(change.reply_to, Reply(change.id, gone.encode(), gone.code))
+        elif change.joins:
+            self._tasks.spawn(self._join_and_reply(connection, change), "join")
+        else:
+            self.leave(connection, change.topic)
+            self._bus.send(change.reply_to, Reply(change.id, _DONE))
+
+    async def _join_and_reply(self, connection: Connection, change: Membership) -> None:
+        await self.join(connection, change.topic)
+        self._bus.send(change.reply_to, Reply(change.id, _DONE))
+
+    def _give_up(self, topic: str, stream: _Stream) -> None:
+        # It may have got members again, or have been given up and followed anew, since the last one left.
+        if not stream.members and self._streams.get(topic) is stream:
+            del self._streams[topic]
+            self._bus.unlisten(self._bus.channels.topic(topic))

@@ -1,0 +1,129 @@
+"""Limits at the edge: events per socket, sockets per address and user, attempts per minute.
+
+Attempts (logins, guests, registrations) are counted in Redis, so that all gateways count together; where Redis is
+away each gateway counts for itself. Sockets are counted by each gateway on its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from pulso.contract import Caller
+from pulso.errors import ServiceError
+
+WINDOW_S: Final = 60
+MAX_LOCAL_KEYS: Final = 10_000
+SPRAY_FACTOR: Final = 10
+"""An address may fail this many times as often over all accounts as over one."""
+
+log = structlog.get_logger(__name__)
+
+_HIT: Final = """
+local count = redis.call('INCRBY', KEYS[1], ARGV[1])
+if count == tonumber(ARGV[1]) then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+return {count, redis.call('TTL', KEYS[1])}
+"""
+
+
+class TokenBucket:
+    """`rate` events a second on average, twice that at once; a rate of 0 lets everything pass."""
+
+    __slots__ = ("_at", "_rate", "_tokens")
+
+    def __init__(self, rate: float, now: float) -> None:
+        self._rate = rate
+        self._tokens = 2.0 * rate
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        rate = self._rate
+        if not rate:
+            return True
+        tokens = min(2.0 * rate, self._tokens + (now - self._at) * rate)
+        self._at = now
+        if tokens < 1.0:
+            self._tokens = tokens
+            return False
+        self._tokens = tokens - 1.0
+        return True
+
+
+class SocketCounts:
+    """How many sockets each address and user has on this gateway."""
+
+    def __init__(self, *, per_address: int, per_user: int) -> None:
+        self._per_address = per_address
+        self._per_user = per_user
+        self._addresses: Counter[str] = Counter()
+        self._users: Counter[str] = Counter()
+
+    def take(self, caller: Caller) -> None:
+        """Raises `ServiceError("rate_limited")`."""
+        if self._per_address and self._addresses[caller.address] >= self._per_address:
+            raise ServiceError("rate_limited", "Too many connections from this address. Close one first.")
+        if self._per_user and self._users[caller.id] >= self._per_user:
+            raise ServiceError("rate_limited", "Too many connections of this user. Close one first.")
+        self._addresses[caller.address] += 1
+        self._users[caller.id] += 1
+
+    def release(self, caller: Caller) -> None:
+        for counter, key in ((self._addresses, caller.address), (self._users, caller.id)):
+            counter[key] -= 1
+            if counter[key] <= 0:
+                del counter[key]
+
+
+class Attempts:
+    """Counted attempts of one kind within a minute; `limit` 0 switches the limit off."""
+
+    def __init__(self, redis: Redis, *, prefix: str, kind: str, limit: int, clock: Callable[[], float]) -> None:
+        self._hit = redis.register_script(_HIT)
+        self._key = f"{prefix}:limit:{kind}:"
+        self._limit = limit
+        self._clock = clock
+        self._local: dict[str, tuple[int, float]] = {}
+
+    async def check(self, subject: str) -> None:
+        """Raises `ServiceError("rate_limited")` where the limit is reached; counts nothing."""
+        await self._add(subject, 0)
+
+    async def count(self, subject: str) -> None:
+        """Counts one attempt. Raises `ServiceError("rate_limited")` where it is one too many."""
+        await self._add(subject, 1)
+
+    async def _add(self, subject: str, hits: int) -> None:
+        if not self._limit:
+            return
+        key = self._key + hashlib.sha256(subject.encode()).hexdigest()[:32]
+        try:
+            async with asyncio.timeout(1.0):
+                count, ttl_s = await self._hit(keys=[key], args=[hits, WINDOW_S])
+        except (RedisError, OSError, TimeoutError) as fault:
+            log.warning("limits are counted locally", fault=str(fault))
+            count, ttl_s = self._add_locally(key, hits)
+        # What is already counted forbids the next one; what is counted now may be the last that is allowed.
+        if count - hits >= self._limit:
+            raise ServiceError(
+                "rate_limited",
+                "Too many attempts. Wait a moment and try again.",
+                retry_after_s=max(1, int(ttl_s)),
+            )
+
+    def _add_locally(self, key: str, hits: int) -> tuple[int, int]:
+        now = self._clock()
+        if len(self._local) >= MAX_LOCAL_KEYS:
+            self._local = {k: entry for k, entry in self._local.items() if entry[1] > now}
+        count, until = self._local.get(key, (0, 0.0))
+        if until <= now:
+            count, until = 0, now + WINDOW_S
+        if key in self._local or len(self._local) < MAX_LOCAL_KEYS:
+            self._local[key] = (count + hits, until)
+        return count + hits, int(until - now)

@@ -1,0 +1,95 @@
+"""What the gateway reads off an HTTP request before it believes it: address, scheme, origin, body."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Final
+
+from aiohttp import web
+
+from pulso.errors import ServiceError
+from services.gateway.relay import MAX_PAYLOAD_BYTES
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_OWN_SITE: Final = frozenset({"same-origin", "none"})
+
+
+class Edge:
+    """What is known about the world in front of the gateway: trusted proxies and further origins."""
+
+    def __init__(self, *, trusted_proxies: Iterable[str], origins: Iterable[str]) -> None:
+        self._proxies: list[Network] = [ipaddress.ip_network(network) for network in trusted_proxies]
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in origins)
+
+    def address(self, request: web.Request) -> str:
+        """The client's address: the peer's, or what a trusted proxy in front says."""
+        if self._behind_proxy(request):
+            forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+            try:
+                return str(ipaddress.ip_address(forwarded))
+            except ValueError:
+                pass
+        return request.remote or ""
+
+    def is_secure(self, request: web.Request) -> bool:
+        return self._scheme(request) == "https"
+
+    def is_own_origin(self, request: web.Request) -> bool:
+        """Whether a page of ours (or of a further origin that was allowed) is behind the request.
+
+        Browsers leave Origin out of a same-origin GET; Sec-Fetch-Site, which no script can set, says it then.
+        """
+        origin = request.headers.get("Origin")
+        if origin is None:
+            return request.headers.get("Sec-Fetch-Site") == "same-origin"
+        own = f"{self._scheme(request)}://{request.host}".lower()
+        return origin.lower() == own or origin.lower() in self._origins
+
+    def check_forgery(self, request: web.Request) -> None:
+        """Refuse what another site made a browser send. Raises `ServiceError("forbidden")`.
+
+        Programs send neither header: they have no cookie that anybody could abuse.
+        """
+        site = request.headers.get("Sec-Fetch-Site")
+        allowed = site is None or site in _OWN_SITE
+        if "Origin" in request.headers:
+            allowed = self.is_own_origin(request)
+        if not allowed:
+            raise ServiceError("forbidden", "This request came from another site.")
+
+    def _behind_proxy(self, request: web.Request) -> bool:
+        try:
+            peer = ipaddress.ip_address(request.remote or "")
+        except ValueError:
+            return False
+        return any(peer in network for network in self._proxies)
+
+    def _scheme(self, request: web.Request) -> str:
+        if self._behind_proxy(request):
+            return request.headers.get("X-Forwarded-Proto", request.scheme)
+        return request.scheme
+
+
+def bearer_token(request: web.Request) -> str | None:
+    """The token of the Authorization header; None where there is no such header."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+async def json_body(request: web.Request) -> bytes:
+    """The body as sent. Raises `ServiceError`: `too_large`, or `bad_request` for what is not declared JSON."""
+    if not request.can_read_body:
+        return b""
+    if request.content_type != "application/json":
+        raise ServiceError("bad_request", "Send the body as application/json.")
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise ServiceError("too_large", f"A body may have {MAX_PAYLOAD_BYTES} bytes.") from None
+    except (web.HTTPException, ValueError, OSError):
+        raise ServiceError("bad_request", "The body could not be read.") from None

@@ -1,0 +1,96 @@
+"""What HTTP responses have in common: request ids, errors as JSON, headers that harden, a newcomer's cookie."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from pulso.errors import Code, ServiceError
+from services.gateway.account import NEW_COOKIE
+from services.gateway.api import REQUEST_ID, error_response
+from services.gateway.requests import Edge, bearer_token
+from services.gateway.sessions import Sessions
+
+HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+NO_CONTENT_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
+HSTS: Final = "max-age=31536000"
+
+_CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_SOCKET_PATH: Final = "/socket.io/"
+_CODES: Final[dict[int, Code]] = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "not_found",
+    413: "too_large",
+}
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def guard(edge: Edge, sessions: Sessions) -> Any:
+    """The outermost middleware: nothing leaves the gateway but an answer with a code."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith(_SOCKET_PATH):
+            return await handler(request)
+        request[REQUEST_ID] = request.headers.get("X-Request-Id", "")[:64] or secrets.token_hex(8)
+        try:
+            if request.method in _CHANGING and bearer_token(request) is None:
+                edge.check_forgery(request)
+            response = await handler(request)
+        except ServiceError as error:
+            response = error_response(error)
+        except web.HTTPException as answer:
+            response = _as_error(answer)
+        except Exception:  # the boundary where whatever went wrong becomes a code
+            log.exception("request failed", path=request.path, request=request[REQUEST_ID])
+            response = error_response(
+                ServiceError("internal", "Something went wrong on our side. It has been logged.")
+            )
+        response.headers["X-Request-Id"] = request[REQUEST_ID]
+        newcomer = request.get(NEW_COOKIE)
+        if newcomer is not None:
+            sessions.set_cookie(request, response, newcomer)
+        return response
+
+    return middleware
+
+
+def secure_headers(edge: Edge) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """A signal handler: it reaches WebSocket handshakes and aiohttp's own answers, too."""
+
+    async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
+        headers = response.headers
+        headers["Server"] = "pulso"  # aiohttp has put its version there
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        headers.setdefault("Content-Security-Policy", NO_CONTENT_POLICY)
+        if edge.is_secure(request):
+            headers.setdefault("Strict-Transport-Security", HSTS)
+
+    return on_prepare
+
+
+def _as_error(answer: web.HTTPException) -> web.StreamResponse:
+    """aiohttp's own refusals in our form; redirects and the like stay as they are."""
+    if answer.status < 400:
+        return answer
+    if answer.status == 405:
+        return error_response(ServiceError("not_found", "There is nothing to do here with this method."))
+    code: Code = _CODES.get(answer.status, "bad_request" if answer.status < 500 else "internal")
+    return error_response(ServiceError(code, f"{answer.reason}."))
