@@ -1,0 +1,1 @@
+"""The `pulso` command: run everything on one machine, check settings, look after users."""

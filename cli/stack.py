@@ -1,0 +1,198 @@
+"""A whole Pulso on one machine: what runs, in which order it starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from cli import settings
+from cli.child import Child, Program, kept_running
+from cli.data_folder import DataFolder
+from cli.embedded_redis import redis_program
+from cli.front_door import Front, answers, loopback, nginx_program
+from cli.ports import free_ports, require_free
+from cli.settings import Settings
+from pulso.probes import Health, ops_server
+from pulso.service import serve
+from services.auth.__main__ import build as build_auth
+from services.gateway.app import serve_gateway
+from services.numbers.__main__ import service as build_numbers
+
+Run = Callable[[Settings, Health, asyncio.Event], Coroutine[Any, Any, None]]
+
+STOPS_WITHIN_S: Final = 15.0
+COMPLAIN_EVERY_S: Final = 10.0
+LOOK_EVERY_S: Final = 0.05
+FIRST_PAGE: Final = "/.well-known/jwks.json"
+"""What must be answered for us to be ready: it comes from auth, through a gateway, through nginx."""
+
+# What a gateway process is not to know, because only auth needs it.
+_SECRETS_OF_AUTH: Final = ("pepper",)
+
+log = structlog.get_logger(__name__)
+
+
+def auth(all_: Settings, health: Health, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
+    return serve(build_auth(all_.auth), all_.kit, health, stop)
+
+
+def numbers(all_: Settings, health: Health, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
+    return serve(build_numbers(all_.numbers), all_.kit, health, stop)
+
+
+def gateway(all_: Settings, health: Health, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
+    return serve_gateway(all_.gateway, all_.kit, health, stop)
+
+
+SERVICES: Final[tuple[Run, ...]] = (auth, numbers)
+"""A new service is added here; gateways come after the services, in this process or in their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run: `environ` is what gateway processes are given, `gateways` how many; None for one in here."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+    folder: DataFolder
+    has_embedded_redis: bool
+    gateways: int | None
+
+
+@contextlib.asynccontextmanager
+async def running_stack(plan: Plan, on_failed: Callable[[], None]) -> AsyncIterator[Health]:
+    """Run all of it meanwhile: Redis first and last, then the services, then the gateways, then nginx.
+
+    Raises `CannotStart` where a program does not start. `on_failed` is called where a part ends by itself.
+    """
+    all_, health = plan.settings, Health()
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(ops_server(health, host=all_.kit.ops_host, port=all_.kit.ops_port))
+        if plan.has_embedded_redis:
+            children = await stack.enter_async_context(kept_running(redis_program(plan.folder)))
+            _watch(health, children)
+        for service in SERVICES:
+            await stack.enter_async_context(_part(service, all_, health, on_failed))
+        if plan.gateways:
+            await _start_gateways(stack, plan, plan.gateways, health)
+        else:
+            await stack.enter_async_context(_part(gateway, all_, health, on_failed))
+        yield health
+
+
+async def until_ready(plan: Plan, health: Health) -> None:
+    """Returns once everything is; says from time to time what it still waits for."""
+    loop = asyncio.get_running_loop()
+    complain_at = loop.time() + COMPLAIN_EVERY_S
+    edge = plan.settings.gateway
+    while health.status() != "ready" or not await answers(
+        loopback(edge.host), edge.port, FIRST_PAGE, wanted=(200,)
+    ):
+        await asyncio.sleep(LOOK_EVERY_S)
+        if loop.time() > complain_at:
+            log.warning("not ready yet", waiting_for=_wrong(health))
+            complain_at += COMPLAIN_EVERY_S
+
+
+def require_free_ports(plan: Plan) -> None:
+    """Before anything runs. Raises `CannotStart`."""
+    kit, edge = plan.settings.kit, plan.settings.gateway
+    require_free(edge.host, edge.port, flag="--port")
+    if kit.ops_port:
+        for port in range(kit.ops_port, kit.ops_port + (plan.gateways or 0) + 1):
+            require_free(kit.ops_host, port, flag="--ops-port")
+
+
+async def _start_gateways(stack: contextlib.AsyncExitStack, plan: Plan, count: int, health: Health) -> None:
+    all_ = plan.settings
+    ports, ops_ports = free_ports(count), free_ports(count)
+    if all_.kit.ops_port:
+        ops_ports = [all_.kit.ops_port + number for number in range(1, count + 1)]
+    gateways = [
+        _gateway_program(plan, number, port, ops_port)
+        for number, (port, ops_port) in enumerate(zip(ports, ops_ports, strict=True), start=1)
+    ]
+    _watch(health, await stack.enter_async_context(kept_running(*gateways)))
+    front = Front(
+        host=all_.gateway.host,
+        port=all_.gateway.port,
+        gateways=tuple(ports),
+        uploads=all_.gateway.uploads,
+        trusted_proxies=all_.gateway.trusted_proxies,
+    )
+    _watch(health, await stack.enter_async_context(kept_running(nginx_program(plan.folder, front))))
+
+
+def _gateway_program(plan: Plan, number: int, port: int, ops_port: int) -> Program:
+    kit = plan.settings.kit
+    environ = settings.with_values(
+        settings.without(
+            plan.environ, *_SECRETS_OF_AUTH, *(("redis_password",) if plan.has_embedded_redis else ())
+        ),
+        redis_url=kit.redis_url,
+        data=kit.data,
+        host="127.0.0.1",
+        port=port,
+        ops_port=ops_port,
+        log_format=kit.log_format,
+        trusted_proxies="127.0.0.1/32",  # our own nginx, which names the client
+    )
+    # Found also where Pulso was not installed but is run from its folder.
+    environ["PYTHONPATH"] = ":".join(filter(None, (str(Path(__file__).parents[1]), environ.get("PYTHONPATH"))))
+    return Program(
+        name=f"gateway-{number}",
+        arguments=(sys.executable, "-m", "services.gateway"),
+        environ=environ,
+        is_ready=lambda: answers(loopback(kit.ops_host), ops_port, "/readyz", wanted=(200,)),
+        keep_open=(plan.folder.children_lock,),
+        logged=False,
+        # Nothing is left to drain for where the services and nginx are gone.
+        when_orphaned=signal.SIGKILL,
+        stops_within_s=STOPS_WITHIN_S,
+    )
+
+
+def _watch(health: Health, children: list[Child]) -> None:
+    for child in children:
+        health.watch(child.program.name, child.report)
+
+
+@contextlib.asynccontextmanager
+async def _part(run: Run, all_: Settings, health: Health, on_failed: Callable[[], None]) -> AsyncIterator[None]:
+    """Run one part meanwhile; at the end it drains, for a bounded time.
+
+    A part that fails does not cancel the others: all are to stop in order.
+    """
+    stop = asyncio.Event()
+    task = asyncio.create_task(run(all_, health, stop), name=run.__name__)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if stop.is_set() and task.cancelled():
+            return
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None or not stop.is_set():
+            log.error("part failed", part=task.get_name(), exc_info=fault)
+            on_failed()
+
+    task.add_done_callback(ended)
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait((task,), timeout=STOPS_WITHIN_S)
+        if not task.done():
+            log.warning("part cancelled: it did not stop when asked", part=task.get_name())
+            task.cancel()
+            await asyncio.wait((task,), timeout=STOPS_WITHIN_S)
+
+
+def _wrong(health: Health) -> dict[str, str]:
+    return {name: answer for name, answer in health.report().items() if answer != "ok"}
