@@ -1,0 +1,84 @@
+"""The embedded Redis: a real server that is there, comes back, and is never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from cli import embedded_redis
+from cli.child import CannotStart, kept_running
+from cli.data_folder import DataFolder, opened, redis_socket, redis_url
+from cli.embedded_redis import answers, find_server, redis_program
+from tests.waiting import eventually
+
+
+async def test_redis_answers_on_its_socket_and_no_port(folder: DataFolder) -> None:
+    socket = redis_socket(folder.path)
+    async with kept_running(redis_program(folder)):
+        assert await answers(socket)
+        async with Redis.from_url(redis_url(folder.path)) as redis:
+            assert (await redis.config_get("port")) == {"port": "0"}
+            assert (await redis.config_get("maxmemory-policy")) == {"maxmemory-policy": "noeviction"}
+    assert not await answers(socket)
+
+
+async def test_killed_redis_comes_back_on_the_same_socket_with_its_keys(folder: DataFolder) -> None:
+    async with kept_running(redis_program(folder)) as (child,):
+        async with Redis.from_url(redis_url(folder.path)) as redis:
+            await redis.set("key", "kept")
+        first = child.pid
+        assert first
+        os.kill(first, signal.SIGKILL)
+        await eventually(lambda: child.pid != first and child.status == "ok")
+        async with Redis.from_url(redis_url(folder.path)) as redis:
+            assert await redis.get("key") == b"kept"
+
+
+async def test_redis_starts_again_where_an_earlier_run_was_killed(data: Path) -> None:
+    script = """
+import asyncio, sys
+from pathlib import Path
+from cli.child import kept_running
+from cli.data_folder import opened
+from cli.embedded_redis import redis_program
+
+async def main():
+    with opened(Path(sys.argv[1])) as folder:
+        async with kept_running(redis_program(folder)):
+            print("up", flush=True)
+            await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+    earlier = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, str(data), stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2]
+    )
+    assert earlier.stdout
+    assert await earlier.stdout.readline() == b"up\n"
+    earlier.kill()
+    await earlier.wait()
+    # Its Redis holds the lock that it inherited: that the folder opens again says that it is gone.
+    with opened(data) as folder:
+        async with kept_running(redis_program(folder)):
+            assert await answers(redis_socket(data))
+
+
+async def test_redis_that_cannot_read_its_file_says_why(folder: DataFolder) -> None:
+    folder.folder("redis").joinpath("appendonly.aof").write_bytes(b"*1\r\n$5\r\nWRONG and more than one line\r\n" * 3)
+    # Redis 7 keeps its files in a folder of their own, and takes an old file for the first of them.
+    with pytest.raises(CannotStart, match="redis ended with status 1: "):
+        async with kept_running(redis_program(folder)):
+            pass
+
+
+def test_without_a_redis_the_way_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(embedded_redis.importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(CannotStart, match="PULSO_REDIS_URL"):
+        find_server()

@@ -1,0 +1,1 @@
+"""The compose stack on a real container engine: `make stack-test`."""
