@@ -24,7 +24,9 @@ ENV PATH=/venv/bin:$PATH \
     HOME=/tmp
 # A new volume takes over the owner of the folder that it is mounted on: so no process ever needs to be root.
 RUN install -d -o 10001 -g 10001 -m 0750 \
-    /data /uploads /redis-data /run/secrets /run/secrets/auth /run/secrets/redis
+        /data /uploads /redis-data /run/secrets /run/secrets/auth /run/secrets/redis \
+    && printf '#!/bin/sh\nexec python -m cli "$@"\n' >/usr/local/bin/pulso \
+    && chmod 0755 /usr/local/bin/pulso
 WORKDIR /app
 COPY --from=python-libraries /venv /venv
 COPY deploy/make-secrets deploy/
@@ -36,7 +38,7 @@ COPY --from=browser-libraries /build/static/ frontend/static/
 # The root is read-only when it runs: bytecode is made now or never.
 RUN python -m compileall -q /app /venv/lib
 USER 10001:10001
-CMD ["python", "-m", "cli", "--help"]
+CMD ["pulso", "--help"]
 
 
 FROM nginx:1.31-alpine AS web

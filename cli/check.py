@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from rich.console import Console
 from rich.table import Table
 
 from cli import settings
-from pulso.config import EX_CONFIG, ConfigFaults
+from pulso.process import faults_exit
 
 
-def check() -> int:
+def check() -> None:
     """Validate all settings as `pulso up` would, and show what holds.
 
     Every fault is named with what to do about it; the exit code is then 78.
     """
     environ = settings.with_values(os.environ)
-    try:
+    with faults_exit():
         found = settings.read(environ)
-    except ConfigFaults as wrong:
-        for fault in wrong.faults:
-            sys.stderr.write(f"{fault}\n")
-        return EX_CONFIG
     table = Table("setting", "value", "", box=None, pad_edge=False)
     for variable, value, origin in settings.shown(found, environ):
         table.add_row(variable, value, "" if origin == "default" else origin)
     Console(soft_wrap=True).print(table)
     print("All settings are in order.")
-    return 0

@@ -194,13 +194,13 @@ async def kept_running(*programs: Program) -> AsyncIterator[list[Child]]:
         for fault in started:
             if fault is not None:
                 raise fault
-        async with asyncio.TaskGroup() as group:
-            keepers = [group.create_task(child.keep()) for child in children]
-            try:
-                yield children
-            finally:
-                for keeper in keepers:
-                    keeper.cancel()
+        keepers = [asyncio.create_task(child.keep(), name=f"keep-{child.program.name}") for child in children]
+        try:
+            yield children
+        finally:
+            for keeper in keepers:
+                keeper.cancel()
+            await asyncio.wait(keepers)
     finally:
         await asyncio.gather(*(child.stop() for child in children))
 

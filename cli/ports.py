@@ -17,11 +17,11 @@ _CANDIDATES: Final = range(20000, 32000)
 
 def require_free(host: str, port: int, *, flag: str) -> None:
     """Raises `CannotStart`, with what to do, where nothing can listen there."""
+    if port not in range(65536):
+        raise CannotStart(f"{port} is not a port: {flag} takes 0 to 65535.")
     try:
         with _bound(host, port):
             pass
-    except OverflowError:
-        raise CannotStart(f"{port} is not a port: {flag} takes 0 to 65535.") from None
     except OSError as fault:
         if fault.errno == errno.EADDRINUSE:
             problem = f"Port {port} on {host} is taken by another program. Stop it, or choose another"

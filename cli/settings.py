@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pulso.config import load_all, variable_of
-from pulso.service import KitSettings
+from pulso.settings import KitSettings
 from services import settings as product
 from services.settings import AuthSettings, GatewaySettings, NumbersSettings
 
@@ -37,8 +37,8 @@ def read(environ: Mapping[str, str]) -> Settings:
 
 
 def is_set(environ: Mapping[str, str], field: str) -> bool:
-    """Whether a setting has a value of its own, by itself or from a file."""
-    return variable_of(field) in environ or f"{variable_of(field)}_FILE" in environ
+    """Whether a setting has a value of its own, by itself or from a file; an empty one is none."""
+    return bool(environ.get(variable_of(field)) or environ.get(f"{variable_of(field)}_FILE"))
 
 
 def with_values(environ: Mapping[str, str], **values: str | int | Path | None) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -20,13 +21,14 @@ from cli.embedded_redis import redis_program
 from cli.front_door import Front, answers, loopback, nginx_program
 from cli.ports import free_ports, require_free
 from cli.settings import Settings
-from pulso.probes import Health, ops_server
+from pulso.probes import OK, Health, ops_server
 from pulso.service import serve
-from services.auth.__main__ import build as build_auth
+from pulso.shard import Service, check_split
+from services.auth.__main__ import service as build_auth
 from services.gateway.app import serve_gateway
 from services.numbers.__main__ import service as build_numbers
 
-Run = Callable[[Settings, Health, asyncio.Event], Coroutine[Any, Any, None]]
+Run = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 STOPS_WITHIN_S: Final = 15.0
 COMPLAIN_EVERY_S: Final = 10.0
@@ -40,20 +42,9 @@ _SECRETS_OF_AUTH: Final = ("pepper",)
 log = structlog.get_logger(__name__)
 
 
-def auth(all_: Settings, health: Health, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
-    return serve(build_auth(all_.auth), all_.kit, health, stop)
-
-
-def numbers(all_: Settings, health: Health, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
-    return serve(build_numbers(all_.numbers), all_.kit, health, stop)
-
-
-def gateway(all_: Settings, health: Health, stop: asyncio.Event) -> Coroutine[Any, Any, None]:
-    return serve_gateway(all_.gateway, all_.kit, health, stop)
-
-
-SERVICES: Final[tuple[Run, ...]] = (auth, numbers)
-"""A new service is added here; gateways come after the services, in this process or in their own."""
+def services_of(all_: Settings) -> tuple[Service[Any], ...]:
+    """The services, in the order in which they start. A new one is added here."""
+    return (build_auth(all_.auth), build_numbers(all_.numbers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +65,23 @@ async def running_stack(plan: Plan, on_failed: Callable[[], None]) -> AsyncItera
     Raises `CannotStart` where a program does not start. `on_failed` is called where a part ends by itself.
     """
     all_, health = plan.settings, Health()
+    health.watch("start", lambda: "starting")
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(ops_server(health, host=all_.kit.ops_host, port=all_.kit.ops_port))
         if plan.has_embedded_redis:
             children = await stack.enter_async_context(kept_running(redis_program(plan.folder)))
             _watch(health, children)
-        for service in SERVICES:
-            await stack.enter_async_context(_part(service, all_, health, on_failed))
+        for service in services_of(all_):
+            run = functools.partial(serve, service, all_.kit, health)
+            await stack.enter_async_context(_part(service.contract.service, run, on_failed))
         if plan.gateways:
             await _start_gateways(stack, plan, plan.gateways, health)
         else:
-            await stack.enter_async_context(_part(gateway, all_, health, on_failed))
+            run = functools.partial(serve_gateway, all_.gateway, all_.kit, health)
+            await stack.enter_async_context(_part("gateway", run, on_failed))
+        health.watch("start", lambda: OK)
         yield health
+        health.watch("start", lambda: "stopping")
 
 
 async def until_ready(plan: Plan, health: Health) -> None:
@@ -109,6 +105,12 @@ def require_free_ports(plan: Plan) -> None:
     if kit.ops_port:
         for port in range(kit.ops_port, kit.ops_port + (plan.gateways or 0) + 1):
             require_free(kit.ops_host, port, flag="--ops-port")
+
+
+def require_same_shards(plan: Plan) -> None:
+    """Raises `ConfigFaults` where the data folder is split into other shards than the settings say."""
+    for service in services_of(plan.settings):
+        check_split(plan.folder.path, service.contract.service, service.shards)
 
 
 async def _start_gateways(stack: contextlib.AsyncExitStack, plan: Plan, count: int, health: Health) -> None:
@@ -166,20 +168,20 @@ def _watch(health: Health, children: list[Child]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _part(run: Run, all_: Settings, health: Health, on_failed: Callable[[], None]) -> AsyncIterator[None]:
+async def _part(name: str, run: Run, on_failed: Callable[[], None]) -> AsyncIterator[None]:
     """Run one part meanwhile; at the end it drains, for a bounded time.
 
     A part that fails does not cancel the others: all are to stop in order.
     """
     stop = asyncio.Event()
-    task = asyncio.create_task(run(all_, health, stop), name=run.__name__)
+    task = asyncio.create_task(run(stop), name=name)
 
     def ended(task: asyncio.Task[None]) -> None:
         if stop.is_set() and task.cancelled():
             return
         fault = None if task.cancelled() else task.exception()
         if fault is not None or not stop.is_set():
-            log.error("part failed", part=task.get_name(), exc_info=fault)
+            log.error("part failed", part=name, exc_info=fault)
             on_failed()
 
     task.add_done_callback(ended)
@@ -189,10 +191,10 @@ async def _part(run: Run, all_: Settings, health: Health, on_failed: Callable[[]
         stop.set()
         await asyncio.wait((task,), timeout=STOPS_WITHIN_S)
         if not task.done():
-            log.warning("part cancelled: it did not stop when asked", part=task.get_name())
+            log.warning("part cancelled: it did not stop when asked", part=name)
             task.cancel()
             await asyncio.wait((task,), timeout=STOPS_WITHIN_S)
 
 
 def _wrong(health: Health) -> dict[str, str]:
-    return {name: answer for name, answer in health.report().items() if answer != "ok"}
+    return {name: answer for name, answer in health.report().items() if answer != OK}

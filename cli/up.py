@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
+from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import structlog
 from cyclopts import Parameter
@@ -19,11 +21,11 @@ from cli.data_folder import DataFolder, opened, redis_url
 from cli.front_door import loopback
 from cli.ports import free_ports
 from cli.settings import Settings
-from cli.stack import Plan, require_free_ports, running_stack, until_ready
+from cli.stack import Plan, require_free_ports, require_same_shards, running_stack, until_ready
 from pulso import log
-from pulso.config import EX_CONFIG, ConfigFaults
-from pulso.probes import Health
-from pulso.service import run_until_signal
+from pulso.process import faults_exit, run_until_signal
+
+T = TypeVar("T")
 
 ENDS_WITHIN_S: Final = 60.0
 
@@ -48,24 +50,15 @@ def up(
     environ = settings.with_values(os.environ, port=port, ops_port=ops_port, data=data, host=host)
     if not settings.is_set(environ, "log_format") and sys.stderr.isatty():
         environ["PULSO_LOG_FORMAT"] = "pretty"
-    try:
+    with faults_exit():
         found = settings.read(environ)
-    except ConfigFaults as wrong:
-        sys.stderr.write("".join(f"{fault}\n" for fault in wrong.faults))
-        return EX_CONFIG
     log.configure(level=found.kit.log_level, form=found.kit.log_format)
     os.umask(0o077)  # databases and uploads are nobody else's
     try:
-        with opened(found.kit.data.resolve()) as folder:
+        with faults_exit(), opened(found.kit.data.resolve()) as folder:
             succeeded = _run(found, environ, folder, gateways)
     except CannotStart as fault:
         sys.stderr.write(f"{fault}\n")
-        return 1
-    except ExceptionGroup as faults:
-        ours, others = faults.split(CannotStart)
-        sys.stderr.write("".join(f"{fault}\n" for fault in _leaves(ours)) if ours else "")
-        if others is not None:
-            logger.error("Pulso failed", exc_info=others)
         return 1
     return 0 if succeeded else 1
 
@@ -83,6 +76,7 @@ def _run(found: Settings, environ: dict[str, str], folder: DataFolder, gateways:
         gateway=replace(found.gateway, port=found.gateway.port or free_ports(1)[0]),
     )
     plan = Plan(found, environ, folder, has_embedded_redis, gateways)
+    require_same_shards(plan)
     require_free_ports(plan)
 
     failed: list[bool] = []
@@ -92,8 +86,12 @@ def _run(found: Settings, environ: dict[str, str], folder: DataFolder, gateways:
             failed.append(True)
             stop.set()
 
-        async with running_stack(plan, on_failed) as health:
-            await _announced(plan, health, stop)
+        async with contextlib.AsyncExitStack() as stack:
+            health = await _unless(stop, stack.enter_async_context(running_stack(plan, on_failed)))
+            if health is not None:
+                await _unless(stop, until_ready(plan, health))
+            if not stop.is_set():
+                print(f"ready {_url(plan.settings)}", flush=True)
             await stop.wait()
             logger.info("stopping")
             # Whatever hangs: the programs that we started end with us.
@@ -103,28 +101,19 @@ def _run(found: Settings, environ: dict[str, str], folder: DataFolder, gateways:
     return not failed
 
 
-async def _announced(plan: Plan, health: Health, stop: asyncio.Event) -> None:
-    """Returns once it was said that all is ready, or is to stop before."""
-    ready = asyncio.create_task(until_ready(plan, health))
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of `work`; or None, and `work` is cancelled, where `stop` comes first."""
+    working = asyncio.create_task(work)
     stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait((ready, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if ready.done():
-            ready.result()
-            print(f"ready {_url(plan.settings)}", flush=True)
-    finally:
-        ready.cancel()
-        stopping.cancel()
+    await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
+        working.cancel()
+        await asyncio.wait((working,))
+    return None if working.cancelled() else working.result()
 
 
 def _url(found: Settings) -> str:
     """Where a browser on this machine finds it."""
     host = loopback(found.gateway.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{found.gateway.port}"
-
-
-def _leaves(faults: BaseExceptionGroup[CannotStart]) -> list[CannotStart]:
-    flat: list[CannotStart] = []
-    for fault in faults.exceptions:
-        flat += _leaves(fault) if isinstance(fault, BaseExceptionGroup) else [fault]
-    return flat

@@ -12,10 +12,12 @@ from cyclopts import App, Parameter
 
 from cli import settings
 from cli.data_folder import redis_socket, redis_url
-from pulso.config import EX_CONFIG, ConfigFaults, load
+from pulso.config import load
 from pulso.contract import ANONYMOUS
 from pulso.errors import ServiceError
-from pulso.service import KitSettings, connected
+from pulso.party import connected
+from pulso.process import faults_exit
+from pulso.settings import KitSettings
 from services import settings as product
 from services.auth import contract as auth
 
@@ -36,14 +38,12 @@ def promote(
         The username.
     """
     environ = settings.with_values(os.environ, data=data)
-    try:
+    with faults_exit():
         kit = load(KitSettings, environ, known=product.ALL)
+    try:
         if not settings.is_set(environ, "redis_url"):
             kit = _embedded(kit)
         promoted = asyncio.run(_promote(kit, name))
-    except ConfigFaults as wrong:
-        sys.stderr.write("".join(f"{fault}\n" for fault in wrong.faults))
-        return EX_CONFIG
     except _NotRunning as fault:
         sys.stderr.write(f"{fault}\n")
         return 1

@@ -21,7 +21,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 _ON: Final = frozenset({"1", "on", "true", "yes"})
-_OFF: Final = frozenset({"0", "off", "false", "no", ""})
+_OFF: Final = frozenset({"0", "off", "false", "no"})
 
 
 class ConfigFaults(Exception):
@@ -126,10 +126,12 @@ def _read(kind: type, environ: Mapping[str, str], faults: list[str]) -> dict[str
 
 
 def _text(variable: str, environ: Mapping[str, str]) -> str | None:
+    """The value; None where there is none. An empty one is none: compose files pass unset variables so."""
+    text = environ.get(variable) or None
     file = environ.get(f"{variable}_FILE")
-    if file is None:
-        return environ.get(variable)
-    if variable in environ:
+    if not file:
+        return text
+    if text is not None:
         raise ValueError(f"set it or {variable}_FILE, not both")
     try:
         return Path(file).read_text(encoding="utf-8").strip()

@@ -48,6 +48,7 @@ class Surface(enum.StrEnum):
     """Where an endpoint can be reached from."""
 
     OPEN = "open"  # a Socket.IO event and an HTTP route
+    SOCKET = "socket"  # a Socket.IO event only: it is about the connection that asks
     HTTP = "http"  # an HTTP route only
     INTERNAL = "internal"  # the bus only: gateways and other services
 

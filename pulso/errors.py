@@ -35,12 +35,11 @@ HTTP_STATUS: Final[dict[Code, int]] = {
 }
 
 
-class ErrorDetail(msgspec.Struct, frozen=True, omit_defaults=True):
+class ErrorDetail(msgspec.Struct, frozen=True):
     """What went wrong and what to do next: `{"code": "not_found", "message": "..."}`."""
 
     code: Code
     message: str
-    retry_after_s: int | None = None
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -53,7 +52,7 @@ class ServiceError(Exception):
     """A failure that the caller is told of as it is.
 
     `message` is read by a person: it says what happened and what to do next. `retry_after_s` (seconds)
-    goes with `rate_limited` and becomes the Retry-After header.
+    goes with `rate_limited` and becomes the Retry-After header; it does not cross the bus.
     """
 
     def __init__(self, code: Code, message: str, *, retry_after_s: int | None = None) -> None:
@@ -63,7 +62,7 @@ class ServiceError(Exception):
         self.retry_after_s = retry_after_s
 
     def body(self) -> ErrorBody:
-        return ErrorBody(ErrorDetail(self.code, self.message, self.retry_after_s))
+        return ErrorBody(ErrorDetail(self.code, self.message))
 
     def encode(self) -> bytes:
         """The JSON of `body()`."""

@@ -23,6 +23,8 @@ BEAT_S: Final = 0.5
 ROUND_TRIP_TIMEOUT_S: Final = 1.0
 GIVE_UP_AFTER_S: Final = 2.5
 """Without a successful renewal for this long an instance stops serving: less than `LEASE_MS`."""
+OTHERS_FIRST_S: Final = 2 * BEAT_S
+"""A Redis that was away may have forgotten who holds what: those who do are given this time to say so."""
 
 log = structlog.get_logger(__name__)
 
@@ -33,10 +35,10 @@ End = Callable[[int], Awaitable[None]]
 _BEAT: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZADD', KEYS[1], now, ARGV[1])
+local is_new = redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return redis.call('ZCARD', KEYS[1])
+return {redis.call('ZCARD', KEYS[1]), is_new}
 """
 _TAKE: Final = """
 local holder = redis.call('GET', KEYS[1])
@@ -103,18 +105,19 @@ class Leases:
         patience_s = min(ROUND_TRIP_TIMEOUT_S, left_s) if left_s > 0 else ROUND_TRIP_TIMEOUT_S
         try:
             async with asyncio.timeout(patience_s):
-                instances = await self._beat(keys=[self._instances_key], args=[self._instance, LEASE_MS])
+                instances, is_new = await self._beat(keys=[self._instances_key], args=[self._instance, LEASE_MS])
                 for shard in sorted(self.held):
                     if not await self._hold(shard):
                         log.warning("lease lost", service=self._service, shard=shard)
                         self.held.discard(shard)
         except (RedisError, OSError, TimeoutError) as fault:
             log.warning("leases not renewed", service=self._service, fault=str(fault) or type(fault).__name__)
-            # A Redis that comes back may have forgotten who holds what: those who do are given time to say so.
-            self._take_from = _now() + 2 * BEAT_S
+            self._take_from = _now() + OTHERS_FIRST_S
             if _now() - self._renewed_at >= GIVE_UP_AFTER_S:
                 self.held.clear()
             return 0
+        if is_new and self._renewed_at:
+            self._take_from = began + OTHERS_FIRST_S
         # As of when it was asked for: that is when the lease began to run.
         self._renewed_at = began
         return -(-self._shards // max(1, int(instances)))

@@ -12,7 +12,7 @@ SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 BUS_RECONNECTS = Counter("pulso_bus_reconnects", "Times a link to Redis was lost and made anew.")
 BUS_PROBES_MISSED = Counter("pulso_bus_probes_missed", "Probes that did not come back through Redis in time.")
 BUS_BROKEN_FRAMES = Counter("pulso_bus_broken_frames", "Messages on the bus that could not be decoded.")
-BUS_BATCH_SIZE = Histogram("pulso_bus_batch_size", "Envelopes in one published message.", buckets=SIZES)
+BUS_BATCH_SIZE = Histogram("pulso_bus_batch_size", "Envelopes sent in one turn of the loop.", buckets=SIZES)
 
 CALLS = Counter("pulso_calls", "Calls answered by a service.", ("endpoint", "outcome"))
 CALL_SECONDS = Histogram(

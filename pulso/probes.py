@@ -1,24 +1,14 @@
-"""Health of a process, told on its ops port: /healthz (alive), /readyz (fit for work), /metrics.
-
-`python -m pulso.probes` asks the ops port of this container and exits 0 where the process is ready, or stands by:
-the health check of a container.
-"""
+"""Health of a process, told on its ops port: /healthz (alive), /readyz (fit for work), /metrics."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-
-DEFAULT_OPS_PORT: Final = 9080
 
 OK: Final = "ok"
 STANDBY: Final = "standby"
@@ -74,20 +64,3 @@ async def ops_server(health: Health, *, host: str, port: int) -> AsyncIterator[N
 
 def _json(body: object, status: int) -> web.Response:
     return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
-
-
-def check_container() -> int:
-    port = os.environ.get("PULSO_OPS_PORT", str(DEFAULT_OPS_PORT))
-    url = f"http://127.0.0.1:{port}/readyz"
-    try:
-        with urllib.request.urlopen(url, timeout=3):
-            return 0
-    except urllib.error.HTTPError as answer:
-        status = msgspec.json.decode(answer.read()).get("status")
-        return 0 if status == STANDBY else 1
-    except OSError:
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(check_container())

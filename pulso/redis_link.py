@@ -122,10 +122,9 @@ class RedisLink:
         writer.send([command(b"PUBLISH", channel, data) for channel, data, _ in publications])
 
     async def subscribe(self, channel: str, handler: OnMessage) -> None:
-        """Returns once Redis has confirmed. The subscription then outlives reconnects.
+        """Returns once Redis, which is waited for, has confirmed. The subscription outlives reconnects.
 
-        Without Redis this waits for it. Cancelled, it stays wanted until `unsubscribe`; a second handler for a
-        channel takes the place of the first.
+        Cancelled, it stays wanted until `unsubscribe`. A second handler of a channel replaces the first.
         """
         key = channel.encode()
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -169,8 +168,7 @@ class RedisLink:
                 except BaseException:
                     reader.close()
                     raise
-                # Both at once, and all subscriptions with them: until here `subscribe` sends nothing, so that
-                # each channel has one request under way and one confirmation to come.
+                # Both at once, with all subscriptions: each channel has one request and one confirmation to come.
                 self._reader, self._writer = reader, writer
                 # Confirmed first: a probe on the other connection could overtake its own subscription.
                 await self._subscribe_again()
@@ -185,10 +183,7 @@ class RedisLink:
         return await open_connection(self._options, tls=tls, on_reply=on_reply, on_lost=on_lost)
 
     async def _subscribe_again(self) -> None:
-        """A new connection has no subscription yet: one SUBSCRIBE makes them all and tells all who wait.
-
-        Returns once the one for the probe is confirmed.
-        """
+        """Make all subscriptions on a new connection, for all who wait; returns once the probe's is confirmed."""
         waiting = {key: [w for waiters in queue for w in waiters] for key, queue in self._unconfirmed.items()}
         self._unconfirmed = {key: deque([waiting.pop(key, [])]) for key in self._handlers}
         for waiters in waiting.values():

@@ -219,11 +219,9 @@ class _OneByOne(_Lane[State]):
         outcome: Any
         try:
             outcome = await self._handle(self._router.state, arrived.asked.caller, arrived.asked.request)
-        except asyncio.CancelledError as fault:
-            if _is_cancelled():
+        except (Exception, asyncio.CancelledError) as fault:  # the boundary where what went wrong becomes a code
+            if _is_our_end(fault):
                 raise
-            outcome = self._fault(fault, arrived.call)
-        except Exception as fault:  # the boundary where whatever went wrong becomes a code
             outcome = self._fault(fault, arrived.call)
         finally:
             self._router.finished(1)
@@ -272,11 +270,9 @@ class _Batched(_Lane[State]):
             outcomes = await self._handle(self._router.state, [arrived.asked for arrived in batch])
             if len(outcomes) != len(batch):
                 raise ValueError(f"{len(batch)} calls, but {len(outcomes)} results")
-        except asyncio.CancelledError as fault:
-            if _is_cancelled():
+        except (Exception, asyncio.CancelledError) as fault:  # as above; the whole batch shares its fate
+            if _is_our_end(fault):
                 raise
-            outcomes = [self._fault(fault, batch[0].call)] * len(batch)
-        except Exception as fault:  # as above; the whole batch shares its fate
             outcomes = [self._fault(fault, batch[0].call)] * len(batch)
         finally:
             self._router.finished(len(batch))
@@ -284,10 +280,10 @@ class _Batched(_Lane[State]):
             self._answer(arrived, outcome)
 
 
-def _is_cancelled() -> bool:
-    """Whether this very task is to end, rather than something that a handler waited for."""
+def _is_our_end(fault: BaseException) -> bool:
+    """Whether this very task is cancelled, rather than something that a handler waited for."""
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    return isinstance(fault, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 _EMPTY: Final = frozenset({b"", b"null"})

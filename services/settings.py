@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pulso.config import at_least, required, setting
-from pulso.service import KitSettings
+from pulso.config import at_least, between, required, setting
+from pulso.settings import KitSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +25,13 @@ class IdentitySettings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthSettings(IdentitySettings):
     pepper: str = required(
-        "A secret of at least 32 characters that goes into every password hash. Keep it: without it nobody can log in.",
+        "A secret of at least 32 characters in every password hash. Without it nobody can log in again.",
         check=lambda value: None if len(value) >= 32 else "must have at least 32 characters",
         secret=True,
     )
-    admins: tuple[str, ...] = setting((), "Usernames that are admins, separated by commas.")
+    admins: tuple[str, ...] = setting(
+        (), "Usernames that are admins, separated by commas. Register them first: whoever has the name is one."
+    )
     session_days: int = setting(30, "How long an unused sign-in lasts, in days.", check=at_least(1))
     key_days: int = setting(30, "After how many days a new key signs access tokens.", check=at_least(1))
     bcrypt_cost: int = setting(12, "The cost of a password hash.", check=at_least(4))
@@ -43,7 +45,7 @@ class NumbersSettings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings(IdentitySettings):
     host: str = setting("127.0.0.1", "The address that the gateway listens on.")
-    port: int = setting(8080, "The port that the gateway listens on.", check=at_least(0))
+    port: int = setting(8080, "The port that the gateway listens on.", check=between(0, 65535))
     uploads: Path = setting(Path("/tmp/pulso/uploads"), "The folder of uploaded files.")  # noqa: S108  # asked for
     origins: tuple[str, ...] = setting((), "Other origins whose pages may connect, separated by commas.")
     trusted_proxies: tuple[str, ...] = setting(
@@ -54,7 +56,9 @@ class GatewaySettings(IdentitySettings):
     limit_events_per_second: int = setting(
         20, "Events per second and socket, twice that in a burst; 0: no limit.", check=at_least(0)
     )
-    limit_guests_per_minute: int = setting(60, "New guests per minute and address; 0: no limit.", check=at_least(0))
+    limit_guests_per_minute: int = setting(
+        60, "New guests per minute and address; 0: no limit.", check=at_least(0)
+    )
     limit_logins_per_minute: int = setting(
         10, "Failed logins per minute, account and address; 0: no limit.", check=at_least(0)
     )

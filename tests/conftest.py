@@ -20,7 +20,8 @@ import pytest
 import uvloop
 
 from pulso.bus import Channels
-from pulso.service import Connected, KitSettings, connected
+from pulso.party import Connected, connected
+from pulso.settings import KitSettings
 from tests.redis_server import RedisServer, await_line
 from tests.waiting import in_own_task
 

@@ -7,7 +7,9 @@ import os
 from collections.abc import AsyncIterator
 
 from pulso.errors import ServiceError
-from pulso.service import Context, Service, run_process, running
+from pulso.party import running
+from pulso.service import run_process
+from pulso.shard import Context, Service
 from services.auth.contract import CONTRACT
 from services.auth.handlers import routes
 from services.auth.housekeeping import keep_house, write_seen
@@ -15,7 +17,7 @@ from services.auth.state import Auth, open_auth
 from services.settings import ALL, AuthSettings
 
 
-def build(settings: AuthSettings) -> Service[Auth]:
+def service(settings: AuthSettings) -> Service[Auth]:
     @contextlib.asynccontextmanager
     async def start(context: Context) -> AsyncIterator[Auth]:
         async with open_auth(context.file("auth"), settings, context.push, context.now) as auth:
@@ -28,4 +30,4 @@ def build(settings: AuthSettings) -> Service[Auth]:
 
 
 if __name__ == "__main__":
-    run_process(build, AuthSettings, os.environ, known=ALL)
+    run_process(service, AuthSettings, os.environ, known=ALL)

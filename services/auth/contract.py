@@ -156,7 +156,7 @@ class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     username: Text
 
 
-SIGN_IN_TIMEOUT_S: Final = 20.0
+SIGN_IN_TIMEOUT_S: Final = 30.0
 """A sign-in may wait for its turn to be hashed: fifty at once take ten seconds on two small cores."""
 
 REGISTER: Final = Endpoint(

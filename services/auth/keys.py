@@ -76,7 +76,8 @@ class Keys:
 
     async def rotate(self, kept: Store, now: int) -> None:
         """Publish a new key; it signs `PUBLISH_AHEAD_MS` later."""
-        new = new_key(now)
+        # Later than the one before, even where the clock was set back: the order of keys is that of their times.
+        new = new_key(max(now, self._rows[-1].created_at + 1))
         await kept.write(lambda connection: store.add_key(connection, new))
         self._use([*self._rows, new])
 

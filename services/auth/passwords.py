@@ -30,10 +30,11 @@ T = TypeVar("T")
 MAX_WAITING: Final = 256
 """Hashes in hand at the most, waiting ones included; past this a sign-in is refused at once."""
 
-PATIENCE_S: Final = 20.0
+PATIENCE_S: Final = 30.0
 """A hash that could not begin for so long is not begun: whoever asked for it has gone."""
 
-NICENESS: Final = 19
+NICENESS: Final = 10
+"""The loop (0) gets nine times a hashing thread's share; at 19 a busy machine would leave people waiting."""
 
 _WAITING = Gauge("pulso_auth_hashes_waiting", "Password hashes in hand, waiting ones included.")
 _SECONDS = Histogram("pulso_auth_hash_seconds", "Seconds for one password hash, without the wait.")

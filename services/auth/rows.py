@@ -53,4 +53,4 @@ class Seen:
     agent: str
 
 
-Taken = Literal["username", "email"]
+Taken = Literal["username", "email", "guest"]

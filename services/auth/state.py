@@ -9,10 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import structlog
+
 from pulso.contract import Event
 from pulso.store import Store, open_store
 from services.auth import rules
-from services.auth.contract import Profile, User
+from services.auth.contract import SESSIONS_ENDED, Profile, SessionsEnded, User
 from services.auth.keys import Keys, open_keys
 from services.auth.names import username_key
 from services.auth.passwords import Passwords
@@ -21,6 +23,8 @@ from services.auth.store import MIGRATIONS
 from services.settings import AuthSettings
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class Gateways(Protocol):
@@ -65,6 +69,12 @@ class Auth:
     def user(self, row: UserRow) -> User:
         kind = rules.kind_of(promoted=row.promoted, username_key=row.username_key, admins=self.admins)
         return User(row.id, row.name, kind)
+
+    async def tell_ended(self, sessions: list[str], reason: str) -> None:
+        """After the commit, before the answer. A gateway that misses this reads `trust` when it is back."""
+        if sessions:
+            gateways = await self.gateways.to_gateways(SESSIONS_ENDED, SessionsEnded(sessions, reason))
+            log.info("sessions ended", reason=reason, sessions=len(sessions), gateways=gateways)
 
     def profile(self, row: UserRow) -> Profile:
         user = self.user(row)

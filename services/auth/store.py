@@ -88,15 +88,21 @@ async def taken(connection: AsyncConnection, username_key: str, email_key: str) 
     return "username" if username_key in keys else "email"
 
 
-async def add_account(connection: AsyncConnection, user: UserRow, session: SessionRow) -> Taken | None:
-    """A new user with a first session, unless something is taken.
+async def add_account(
+    connection: AsyncConnection, user: UserRow, session: SessionRow, *, guest_session: str | None
+) -> Taken | None:
+    """A new user with a first session, unless something is taken. The guest who the user was is no more.
 
     That is answered, not raised: a fault would have every other change of the transaction run again.
     """
     found = await taken(connection, user.username_key, user.email_key)
+    if guest_session and await ended_guests(connection, [guest_session]):
+        found = "guest"
     if found is None:
         await connection.execute(insert(_users).values(**asdict(user)))
         await connection.execute(insert(_sessions).values(**asdict(session)))
+        if guest_session:
+            await end_guest(connection, guest_session, at=user.created_at)
     return found
 
 

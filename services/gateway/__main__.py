@@ -7,7 +7,8 @@ import os
 
 from pulso import log
 from pulso.probes import Health, ops_server
-from pulso.service import KitSettings, load_or_exit, run_until_signal
+from pulso.process import load_or_exit, run_until_signal
+from pulso.settings import KitSettings
 from services.gateway.app import serve_gateway
 from services.settings import ALL, GatewaySettings
 

@@ -70,7 +70,10 @@ class Account:
     async def _register(self, request: web.Request) -> web.Response:
         wanted = await _decoded(request, auth.Registration)
         await self._limits.registrations.count(self._edge.address(request))
-        return await self._sign_in(request, auth.REGISTER, wanted)
+        caller = await self._sessions.of_request(request)
+        if caller.kind != "guest":  # who has an account already makes another one as a stranger
+            caller = self._sessions.anonymous(request)
+        return await self._sign_in(request, auth.REGISTER, wanted, caller)
 
     async def _login(self, request: web.Request) -> web.Response:
         wanted = await _decoded(request, auth.Credentials)
@@ -80,7 +83,7 @@ class Account:
         await self._limits.logins.check(pair)
         await self._limits.sprays.check(address)
         try:
-            return await self._sign_in(request, auth.LOGIN, wanted)
+            return await self._sign_in(request, auth.LOGIN, wanted, self._sessions.anonymous(request))
         except ServiceError as error:
             if error.code == "unauthorized":
                 await self._limits.sprays.count(address)
@@ -103,9 +106,9 @@ class Account:
         return await self._sessions.ask_auth(auth.GUEST, wanted, self._sessions.anonymous(request))
 
     async def _sign_in(
-        self, request: web.Request, endpoint: Endpoint[Req, auth.SignedIn], wanted: Req
+        self, request: web.Request, endpoint: Endpoint[Req, auth.SignedIn], wanted: Req, caller: Caller
     ) -> web.Response:
-        signed_in = await self._sessions.ask_auth(endpoint, wanted, self._sessions.anonymous(request))
+        signed_in = await self._sessions.ask_auth(endpoint, wanted, caller)
         return self._signed_in(request, signed_in)
 
     def _signed_in(self, request: web.Request, signed_in: auth.SignedIn) -> web.Response:

@@ -18,8 +18,9 @@ from redis.asyncio import Redis
 from pulso.lease import redis_client
 from pulso.manifests import ANNOUNCED
 from pulso.message import Envelope, Tell
+from pulso.party import NO_REDIS, Connected, before, connected, running
 from pulso.probes import OK, Health
-from pulso.service import NO_REDIS, Connected, KitSettings, connected, running
+from pulso.settings import KitSettings
 from pulso.tasks import Tasks
 from services.auth import contract as auth
 from services.gateway import contract, metrics
@@ -61,13 +62,15 @@ async def serve_gateway(settings: GatewaySettings, kit: KitSettings, health: Hea
     health.watch("gateway.bus", lambda: NO_REDIS)
     async with (
         redis_client(kit.redis_url, password=kit.redis_password) as redis,
-        connected(kit, name="gw", inbox=lambda channels, instance: channels.gateway(instance)) as up,
+        connected(kit, name="gw", inbox=lambda channels, instance: channels.gateway(instance), stop=stop) as up,
         Tasks() as tasks,
     ):
         gateway = compose(settings, kit, up, redis, tasks)
         health.watch("gateway.bus", lambda: OK if up.link.is_up else NO_REDIS)
         health.watch("gateway.auth", lambda: OK if gateway.sessions.is_ready else "auth has not answered yet")
-        await follow_bus(gateway, up)
+        await before(stop, follow_bus(gateway, up))
+        if stop.is_set():
+            return
         async with (
             running(
                 gateway.relay.run(lambda: greet_all(gateway)),
@@ -142,9 +145,11 @@ async def follow_bus(gateway: Gateway, up: Connected) -> None:
 
 
 def heed(gateway: Gateway, told: Tell) -> None:
-    """What gateways are told: a service announced itself, or sessions are over."""
+    """What gateways are told: a service announced itself, keys are others, or sessions are over."""
     if told.event == ANNOUNCED:
         gateway.relay.refresh()
+    elif told.event == auth.KEYS_CHANGED.name:
+        gateway.sessions.refresh()
     elif told.event == auth.SESSIONS_ENDED.name:
         ended = msgspec.json.decode(told.payload, type=auth.SessionsEnded)
         sessions = frozenset(ended.sessions)
@@ -162,7 +167,8 @@ def greet_all(gateway: Gateway) -> None:
 async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
     """Take connections meanwhile. Raises OSError where the port is taken."""
     # Open sockets are closed by `close_gradually`; what is left then must not hold up the end.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    # nginx keeps idle connections for 30 s and must be the one that ends them.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=75.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port, backlog=2048).start()

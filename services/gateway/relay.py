@@ -63,10 +63,10 @@ class Relay:
         private = found is not None and found[0].private
         try:
             if not connection.bucket.take(asyncio.get_running_loop().time()):
-                raise ServiceError("rate_limited", "Too many events. Slow down.", retry_after_s=1)
+                raise ServiceError("rate_limited", "Too many events. Slow down.")
             if len(payload) > MAX_PAYLOAD_BYTES:
                 raise ServiceError("too_large", f"A payload may have {MAX_PAYLOAD_BYTES} bytes.")
-            endpoint, manifest = self._find(name, Surface.OPEN)
+            endpoint, manifest = self._find(name, Surface.OPEN, Surface.SOCKET)
         except ServiceError as error:
             self._answered(connection, name, payload, ack, private=private, reply=_refused(error))
             return

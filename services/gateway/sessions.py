@@ -33,6 +33,8 @@ SECURE_COOKIE: Final = "__Host-pulso_session"
 REMEMBER_S: Final = 15.0
 MAX_REMEMBERED: Final = 20_000
 TRUST_AGAIN_S: Final = 0.25
+CLOCK_MARGIN_S: Final = 60.0
+"""An ended session is remembered this much longer than its last token lives: clocks differ."""
 UNKNOWN_KEY_PAUSE_S: Final = 5.0
 
 log = structlog.get_logger(__name__)
@@ -90,7 +92,7 @@ class Sessions:
         """Believe nobody any more who comes with one of these sessions."""
         now = time.monotonic()
         self._ended = {session: until for session, until in self._ended.items() if until > now}
-        self._ended.update(dict.fromkeys(sessions, now + self._token_seconds))
+        self._ended.update(dict.fromkeys(sessions, now + self._token_seconds + CLOCK_MARGIN_S))
         gone = [key for key, (identity, _) in self._known.items() if identity.session in sessions]
         for key in gone:
             del self._known[key]

@@ -7,7 +7,8 @@ import os
 import random
 from collections.abc import AsyncIterator
 
-from pulso.service import Context, Service, run_process
+from pulso.service import run_process
+from pulso.shard import Context, Service
 from pulso.store import open_store
 from services.numbers.active import Active
 from services.numbers.board import showing

@@ -15,7 +15,8 @@ import structlog
 
 from pulso.contract import Event
 from pulso.message import Envelope, Tell
-from pulso.service import Context, running
+from pulso.party import running
+from pulso.shard import Context
 from services.numbers import contract
 from services.numbers.active import Active
 from services.numbers.contract import Board

@@ -64,8 +64,12 @@ EVEN: Final = Endpoint(
 ODD: Final = Endpoint(
     "numbers:odd", Nothing, Number, Access.GUEST, "Draw an odd number, 1 to 99, as the caller's step."
 )
-WATCH: Final = Endpoint("numbers:watch", Nothing, Nothing, Access.GUEST, "Follow the board of all values.")
-UNWATCH: Final = Endpoint("numbers:unwatch", Nothing, Nothing, Access.GUEST, "Stop following the board.")
+WATCH: Final = Endpoint(
+    "numbers:watch", Nothing, Nothing, Access.GUEST, "Follow the board of all values.", surface=Surface.SOCKET
+)
+UNWATCH: Final = Endpoint(
+    "numbers:unwatch", Nothing, Nothing, Access.GUEST, "Stop following the board.", surface=Surface.SOCKET
+)
 CONNECTED: Final = Endpoint(
     "numbers:connected",
     Nothing,

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from pulso.contract import Caller, Nothing
-from pulso.errors import ServiceError
 from pulso.router import Asked, Routes
 from services.numbers import contract
 from services.numbers.contract import Number, SetValue, Value
@@ -47,13 +46,13 @@ async def connected(numbers: Numbers, calls: Sequence[Asked[Nothing]]) -> Sequen
 @routes.handler(contract.WATCH)
 async def watch(numbers: Numbers, caller: Caller, _request: Nothing) -> Nothing:
     """`{}` -> `{}`. The first board comes within a second."""
-    await numbers.push.join(_connection_of(caller), contract.BOARD.name)
+    await numbers.push.join(caller, contract.BOARD.name)
     return Nothing()
 
 
 @routes.handler(contract.UNWATCH)
 async def unwatch(numbers: Numbers, caller: Caller, _request: Nothing) -> Nothing:
-    await numbers.push.leave(_connection_of(caller), contract.BOARD.name)
+    await numbers.push.leave(caller, contract.BOARD.name)
     return Nothing()
 
 
@@ -63,9 +62,3 @@ async def _drawn(
     changes = [Change(caller, draw(numbers.chance)) for caller, _ in calls]
     await numbers.change("step", changes)
     return [Number(change.number) for change in changes]
-
-
-def _connection_of(caller: Caller) -> Caller:
-    if not caller.connection:
-        raise ServiceError("bad_request", "The board comes over a socket: ask for it there.")
-    return caller

@@ -71,9 +71,14 @@ async def test_program_that_ends_is_started_again() -> None:
         await eventually(lambda: child.pid != first and child.status == "ok")
 
 
-async def test_program_that_does_not_end_when_asked_is_killed() -> None:
-    deaf = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
-    program = _program(sys.executable, "-c", deaf, stops_within_s=0.2)
+async def test_program_that_does_not_end_when_asked_is_killed(tmp_path: Path) -> None:
+    mark = tmp_path / "deaf"
+
+    async def marked() -> bool:
+        return mark.exists()
+
+    script = f"trap '' TERM; touch {mark}; while :; do sleep 60; done"
+    program = _program("/bin/sh", "-c", script, is_ready=marked, stops_within_s=0.2)
     async with kept_running(program) as (child,):
         pid = child.pid
         assert pid

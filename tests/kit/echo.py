@@ -13,7 +13,7 @@ import msgspec
 from pulso.contract import Access, Caller, Contract, Endpoint, Nothing
 from pulso.errors import ServiceError
 from pulso.router import Asked, Routes
-from pulso.service import Context, Service
+from pulso.shard import Context, Service
 
 
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,9 +88,8 @@ async def together(echo: Echo, calls: Sequence[Asked[Words]]) -> Sequence[Size |
         raise asyncio.CancelledError
     if "short" in texts:
         return []
-    return [
-        ServiceError("conflict", "It was said already.") if text == "refuse" else Size(len(calls)) for text in texts
-    ]
+    refused = ServiceError("conflict", "It was said already.")
+    return [refused if text == "refuse" else Size(len(calls)) for text in texts]
 
 
 def service(state: Echo | None = None, *, shards: int = 1) -> Service[Echo]:

@@ -6,14 +6,18 @@ import asyncio
 import json
 
 import pytest
+from redis.asyncio import Redis
 
 from pulso import bus as bus_module
 from pulso.bus import Bus, Channels
 from pulso.contract import Caller
 from pulso.errors import ServiceError
 from pulso.message import Call, Envelope, Membership, Reply, Tell
-from pulso.service import Connected, KitSettings, connected
+from pulso.party import Connected, connected, running
+from pulso.redis_link import RedisLink
+from pulso.settings import KitSettings
 from tests.kit.echo import GUEST, PING, SAY, Words
+from tests.kit.proxy import proxy
 from tests.redis_server import RedisServer
 from tests.waiting import eventually
 
@@ -205,7 +209,11 @@ async def test_two_parties_share_channels_but_not_answers(party: Connected, kit:
         await other.bus.listen(other.bus.inbox, other.bus.take_replies)
         await party.bus.listen("svc", Answerer(party))
         answers = await asyncio.gather(
-            *(up.bus.call("svc", SAY, Words(f"{up.instance} {n}"), GUEST) for n in range(50) for up in (party, other))
+            *(
+                up.bus.call("svc", SAY, Words(f"{up.instance} {n}"), GUEST)
+                for n in range(50)
+                for up in (party, other)
+            )
         )
     expected = [f"{up.instance} {n}" for n in range(50) for up in (party, other)]
     assert [answer.text for answer in answers] == expected
@@ -227,3 +235,30 @@ async def test_membership_at_a_gateway_that_is_gone_is_unavailable(party: Connec
 
 def test_reason_that_is_no_error_body_still_carries_its_code() -> None:
     assert bus_module.error_of("conflict", b"\xff").code == "conflict"
+
+
+async def test_call_during_a_reconnect_that_fails_is_not_left_waiting(
+    own_redis: RedisServer, kit: KitSettings
+) -> None:
+    """The link can already publish, but is not up yet, when it is lost again."""
+    held, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(data: bytes) -> None:
+        if b"SUBSCRIBE" in data:
+            held.set()
+            await go_on.wait()
+
+    async with (
+        Redis.from_url(own_redis.url).pubsub() as silent,
+        proxy(own_redis.socket, hold) as url,
+    ):
+        await silent.subscribe("silent")
+        link = RedisLink(url, name="late", probe_channel="late:probe")
+        bus = Bus(link, channels=Channels(kit.redis_prefix), inbox="late")
+        async with running(link.run(), bus.run()):
+            await held.wait()
+            call = asyncio.create_task(bus.call("silent", SAY, Words("x"), GUEST))
+            async with asyncio.timeout(SAY.timeout_s - 1):
+                with pytest.raises(ServiceError) as caught:
+                    await call
+            assert caught.value.code == "unavailable"

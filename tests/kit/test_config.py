@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pulso.config import ConfigFaults, at_least, documented, load, load_all, one_of, required, setting
-from pulso.service import KitSettings, load_or_exit
+from pulso.process import load_or_exit
+from pulso.settings import KitSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def test_every_fault_is_reported_at_once() -> None:
     assert len(faults) == len(named)
 
 
-@pytest.mark.parametrize("text", ["49", "1.5", "", "1e3", "0x50", "٣", "9" * 5000])
+@pytest.mark.parametrize("text", ["49", "1.5", "1e3", "0x50", "٣", "9" * 5000])
 def test_number_that_is_none_or_too_small_is_a_fault(text: str) -> None:
     assert "PULSO_HEAT" in faults_of({**CODE, "PULSO_HEAT": text})[0]
 
@@ -118,7 +119,7 @@ def test_password_in_the_url_of_redis_is_never_shown() -> None:
             assert "s3cret" not in str(faults_of({"PULSO_REDIS_URL": url, **more}, KitSettings))
 
 
-@pytest.mark.parametrize("url", ["banana", "", "http://127.0.0.1", "redis://h:port/0"])
+@pytest.mark.parametrize("url", ["banana", "http://127.0.0.1", "redis://h:port/0"])
 def test_url_that_is_none_of_redis_is_a_fault(url: str) -> None:
     assert "PULSO_REDIS_URL" in faults_of({"PULSO_REDIS_URL": url}, KitSettings)[0]
 
@@ -140,3 +141,7 @@ def test_documentation_shows_each_variable_once() -> None:
     assert [row.variable for row in rows][:3] == ["PULSO_CODE", "PULSO_HEAT", "PULSO_FAN"]
     assert {row.variable: row.default for row in rows}["PULSO_CODE"] == "(required)"
     assert {row.variable: row.default for row in rows}["PULSO_FAN"] == "off"
+
+
+def test_an_empty_variable_is_none_at_all() -> None:
+    assert load(KitSettings, {"PULSO_OPS_PORT": "", "PULSO_OPS_PORT_FILE": ""}) == KitSettings()

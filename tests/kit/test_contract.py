@@ -31,7 +31,9 @@ GREETED = Event("hall:greeted", Greeting, "Somebody greets.")
 HALL = Topic("hall.room.{room}", (GREETED,), everyone=True)
 
 
-@pytest.mark.parametrize("name", ["", "hall", "hall:", ":greet", "Hall:greet", "hall:greet:twice", "hall:gr eet", "há:x"])
+@pytest.mark.parametrize(
+    "name", ["", "hall", "hall:", ":greet", "Hall:greet", "hall:greet:twice", "hall:gr eet", "há:x"]
+)
 def test_endpoint_name_that_is_not_service_and_verb_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="<service>:<verb>"):
         Endpoint(name, Nothing, Nothing, Access.ANYONE, "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -91,7 +93,5 @@ def test_envelope_over_the_cap_travels_alone() -> None:
 
 
 def decode_or_refuse(data: bytes) -> None:
-    try:
+    with contextlib.suppress(BrokenFrame):
         assert isinstance(message.decode(data), list)
-    except BrokenFrame:
-        pass

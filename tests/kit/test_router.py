@@ -12,8 +12,8 @@ import pytest
 from pulso import router as router_module
 from pulso.contract import ANONYMOUS, Caller, Contract
 from pulso.message import Reply, Tell
+from pulso.party import Connected
 from pulso.router import Router, Routes
-from pulso.service import Connected
 from tests.kit.echo import ADMIN, CONTRACT, GUEST, PING, SAY, TOGETHER, Echo, routes
 from tests.waiting import eventually
 
@@ -29,7 +29,9 @@ class Desk:
 
     async def ask(self, endpoint: str, payload: bytes, caller: Caller = GUEST) -> Reply:
         replied: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._bus.request("echo", endpoint, payload, caller, timeout_s=REPLIES_WITHIN_S, on_reply=replied.set_result)
+        self._bus.request(
+            "echo", endpoint, payload, caller, timeout_s=REPLIES_WITHIN_S, on_reply=replied.set_result
+        )
         return await replied
 
     async def ask_many(self, endpoint: str, payloads: list[bytes], caller: Caller) -> list[Reply]:
@@ -71,7 +73,9 @@ async def open_desk(party: Connected) -> AsyncIterator[Desk]:
         b'{"text":' + b"1" * 10_000 + b"}",
     ],
 )
-async def test_payload_that_is_no_request_is_bad_and_the_next_is_answered(party: Connected, payload: bytes) -> None:
+async def test_payload_that_is_no_request_is_refused_and_the_next_answered(
+    party: Connected, payload: bytes
+) -> None:
     async with open_desk(party) as desk:
         refused = await desk.ask("echo:say", payload)
         assert refused.code == "bad_request"
@@ -117,7 +121,8 @@ async def test_refusal_of_a_handler_is_passed_on(party: Connected, endpoint: str
     async with open_desk(party) as desk:
         reply = await desk.ask(endpoint, b'{"text":"refuse"}', ADMIN)
         assert reply.code == "conflict"
-        assert msgspec.json.decode(reply.payload)["error"] == {"code": "conflict", "message": "It was said already."}
+        error = msgspec.json.decode(reply.payload)["error"]
+        assert error == {"code": "conflict", "message": "It was said already."}
 
 
 @pytest.mark.parametrize(

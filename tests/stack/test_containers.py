@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pulso.config import documented
-from pulso.service import KitSettings
+from pulso.settings import KitSettings
 from services.settings import AuthSettings, GatewaySettings, NumbersSettings
 from tests.stack.compose import Stack
 

@@ -63,7 +63,10 @@ function showError(error) {
   field.focus();
 }
 
-/** The field that the server's message is about; undefined where it is about several or none. @param {ApiError} error */
+/**
+ * The field that the server's message is about; undefined where it is about several or none.
+ * @param {ApiError} error
+ */
 function fieldOf({ code, message }) {
   if (code !== "conflict" && code !== "bad_request") return undefined;
   const words = message.toLowerCase().replaceAll("e-mail", "email");

@@ -18,6 +18,7 @@ const HEIGHT = 120;
 export function Board() {
   const board = useBoard();
   const { value, role } = useStore(myNumber);
+  const isCut = board !== null && board.active > board.values.length;
   if (!board) return html`<p class="quiet" role="status">${t("board.waiting")}</p>`;
   return html`
     <p class="board-active">
@@ -29,7 +30,7 @@ export function Board() {
         ${board.values.map((row, place) => html`<${BoardRow} key=${place} ...${row} />`)}
       </ul>
     </div>
-    ${board.active > board.values.length && html`<p class="quiet">${t("board.more", { shown: board.values.length })}</p>`}
+    ${isCut && html`<p class="quiet">${t("board.more", { shown: board.values.length })}</p>`}
   `;
 }
 
@@ -67,11 +68,24 @@ function Histogram({ counts, mine }) {
   const most = Math.max(1, ...counts);
   return html`
     <figure class="histogram">
-      <svg viewBox=${`0 0 ${counts.length * BAR_WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label=${t("board.histogram")}>
+      <svg
+        viewBox=${`0 0 ${counts.length * BAR_WIDTH} ${HEIGHT}`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label=${t("board.histogram")}
+      >
         ${counts.map((count, value) => {
-          const height = count === 0 ? 2 : 8 + (count / most) * (HEIGHT - 8);
-          const kind = value === mine ? "bar is-mine" : count === 0 ? "bar is-empty" : "bar";
-          return html`<rect key=${value} class=${kind} x=${value * BAR_WIDTH + 1.5} width=${BAR_WIDTH - 3} y=${HEIGHT - height} height=${height} />`;
+          const isMine = value === mine; // known before the board, which is up to a second old, counts it there
+          const height = count === 0 && !isMine ? 2 : 8 + (count / most) * (HEIGHT - 8);
+          const kind = isMine ? "bar is-mine" : count === 0 ? "bar is-empty" : "bar";
+          return html`<rect
+            key=${value}
+            class=${kind}
+            x=${value * BAR_WIDTH + 1.5}
+            width=${BAR_WIDTH - 3}
+            y=${HEIGHT - height}
+            height=${height}
+          />`;
         })}
       </svg>
       <figcaption aria-hidden="true">

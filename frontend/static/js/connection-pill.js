@@ -18,7 +18,7 @@ function Pill() {
     <span class="pill" data-testid="pill" data-state=${state}>
       <span class="pill-mark" aria-hidden="true"></span>
       <span role="status">${t(`connection.${state}`)}</span>
-      ${mayRetry && html`<button type="button" class="pill-retry" onClick=${retryNow}>${t("connection.retry")}</button>`}
+      ${mayRetry && html`<button class="pill-retry" onClick=${retryNow}>${t("connection.retry")}</button>`}
     </span>
   `;
 }

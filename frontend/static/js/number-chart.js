@@ -104,8 +104,8 @@ function options(place) {
         size: 32,
         grid: { show: false },
         ticks: { show: false },
-        splits: ({ scales }) => [60, 45, 30, 15, 0].map((ago) => (scales.x.max ?? 0) - ago),
-        values: () => ["−60 s", "−45 s", "−30 s", "−15 s", ""],
+        splits: ({ scales }) => [45, 30, 15].map((ago) => (scales.x.max ?? 0) - ago),
+        values: () => ["−45 s", "−30 s", "−15 s"],
       },
       {
         stroke: colour("--ink-quiet"),

@@ -15,6 +15,9 @@ import { ticker } from "./ticker.js";
 const ACK_MS = 6000; // a little longer than the server's own deadline, so that its answer comes first
 const OPEN_MS = 8000;
 
+/** Another tab has turned this guest into an account; by then its answer has brought the account's cookie. */
+const NEW_COOKIE_MS = 3000;
+
 /** Ends that concern this connection alone: the session lives on, and the person may connect again. */
 const ENDED_HERE_ONLY = new Set(["slow", "replaced", "rate_limited"]);
 
@@ -39,6 +42,7 @@ const socket = io({
 });
 
 let failures = 0;
+let heardAt = 0;
 let mayBecomeGuest = true;
 let cancelRetry = () => {};
 
@@ -73,6 +77,7 @@ export async function request(event, payload) {
   try {
     answer = await (payload ? sender.emitWithAck(event, payload) : sender.emitWithAck(event));
   } catch {
+    hangUpIfDead();
     throw new ApiError("timeout", t("error.timeout"));
   }
   if (answer?.error) throw new ApiError(answer.error.code, answer.error.message);
@@ -90,6 +95,17 @@ export function on(event, heard) {
   return () => socket.off(event, heard);
 }
 
+socket.io.on("open", () => {
+  socket.io.engine.on("packet", () => {
+    heardAt = ticker.now();
+  });
+});
+
+/** A peer that vanished closes nothing. Its heartbeat is missed after 45 s; an unanswered request tells sooner. */
+function hangUpIfDead() {
+  if (socket.connected && ticker.now() - heardAt > ACK_MS) socket.io.engine.close();
+}
+
 socket.on("session:ready", ({ user, gateway }) => {
   failures = 0;
   mayBecomeGuest = true;
@@ -99,7 +115,8 @@ socket.on("session:ready", ({ user, gateway }) => {
 socket.on("session:ended", ({ reason }) => {
   connection.set({ state: "stopped" });
   socket.disconnect();
-  if (!ENDED_HERE_ONLY.has(reason)) goToLogin(reason);
+  if (reason === "registered") setTimeout(() => location.reload(), NEW_COOKIE_MS);
+  else if (!ENDED_HERE_ONLY.has(reason)) goToLogin(reason);
 });
 
 socket.on("disconnect", () => {

@@ -24,14 +24,19 @@ log = structlog.get_logger(__name__)
 
 @routes.handler(contract.REGISTER)
 async def register(auth: Auth, caller: Caller, request: Registration) -> SignedIn:
-    """`conflict` names what is taken. It is looked up before the costly hash, and again in the transaction."""
+    """`conflict` names what is taken. It is looked up before the costly hash, and again in the transaction.
+
+    A guest who registers stays the same person: the id goes on, and with it all that services keep under it. The
+    guest's own session ends, so that whoever else may know it gets no hold of the account.
+    """
     account = rules.new_account(request)
     async with auth.store.read() as connection:
         _refuse(await store.taken(connection, account.username_key, account.email_key), account)
     password_hash = await auth.passwords.hash(request.password)
     now = auth.now()
+    guest = caller if caller.kind == "guest" else None
     user = UserRow(
-        id=new_id("u_"),
+        id=guest.id if guest else new_id("u_"),
         name=account.name,
         username=account.username,
         username_key=account.username_key,
@@ -42,9 +47,15 @@ async def register(auth: Auth, caller: Caller, request: Registration) -> SignedI
         created_at=now,
     )
     token, session = _new_session(user, caller, now)
+    guest_session = guest.session if guest else None
 
-    _refuse(await auth.store.write(lambda connection: store.add_account(connection, user, session)), account)
-    log.info("registered", user=user.id)
+    found = await auth.store.write(
+        lambda connection: store.add_account(connection, user, session, guest_session=guest_session)
+    )
+    _refuse(found, account)
+    log.info("registered", user=user.id, was_guest=guest is not None)
+    if guest_session:
+        await auth.tell_ended([guest_session], "registered")
     return _signed_in(auth, user, session, token)
 
 
@@ -94,6 +105,8 @@ def _refuse(taken: Taken | None, account: NewAccount) -> None:
         )
     if taken == "email":
         raise ServiceError("conflict", "There is an account with this e-mail address already. Log in instead.")
+    if taken == "guest":
+        raise ServiceError("conflict", "This guest has an account already. Log in instead.")
 
 
 def _new_session(user: UserRow, caller: Caller, now: int) -> tuple[str, SessionRow]:

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-import structlog
-
 from pulso.contract import Caller, Nothing
 from pulso.errors import ServiceError
 from pulso.router import Asked
@@ -21,7 +19,6 @@ from services.auth.contract import (
     Resolve,
     Session,
     Sessions,
-    SessionsEnded,
     TrustState,
     User,
 )
@@ -35,8 +32,6 @@ GUESTS_A_TURN: Final = 50
 """Guests' signatures checked before the loop gets its turn: one not yet remembered costs 60 microseconds."""
 
 _OVER: Final = "Your session is over. Sign in again."
-
-log = structlog.get_logger(__name__)
 
 
 @routes.batch_handler(contract.RESOLVE)
@@ -113,7 +108,7 @@ async def logout(auth: Auth, caller: Caller, _request: Nothing) -> Nothing:
         await auth.store.write(
             lambda connection: store.end_session(connection, caller.session, at=now, reason="logout")
         )
-    await _tell(auth, [caller.session], "logout")
+    await auth.tell_ended([caller.session], "logout")
     return Nothing()
 
 
@@ -126,7 +121,7 @@ async def logout_all(auth: Auth, caller: Caller, request: Nothing) -> Nothing:
     ended = await auth.store.write(
         lambda connection: store.end_sessions_of(connection, caller.id, at=now, reason="revoked")
     )
-    await _tell(auth, ended, "revoked")
+    await auth.tell_ended(ended, "revoked")
     return Nothing()
 
 
@@ -167,13 +162,6 @@ def _note_use(auth: Auth, session: SessionRow, now: int, agent: str) -> None:
         now >= session.last_seen_at + rules.SEEN_EVERY_MS or agent != session.agent
     ):
         auth.seen[session.id] = Seen(session.id, now, agent)
-
-
-async def _tell(auth: Auth, sessions: list[str], reason: str) -> None:
-    """After the commit, before the answer. A gateway that misses this reads `trust` when it is back."""
-    if sessions:
-        gateways = await auth.gateways.to_gateways(contract.SESSIONS_ENDED, SessionsEnded(sessions, reason))
-        log.info("sessions ended", reason=reason, sessions=len(sessions), gateways=gateways)
 
 
 def _guest_profile(caller: Caller) -> Profile:

@@ -12,10 +12,12 @@ import pytest
 from pulso.contract import ANONYMOUS, Caller, Endpoint, Nothing
 from pulso.errors import ServiceError
 from pulso.message import Envelope, Tell
+from pulso.party import Connected
 from pulso.probes import Health
-from pulso.service import Connected, KitSettings, serve
+from pulso.service import serve
+from pulso.settings import KitSettings
 from services.auth import contract
-from services.auth.__main__ import build
+from services.auth.__main__ import service
 from services.auth.contract import Credentials, Registration, Resolve, SessionsEnded
 from tests.services.auth.conftest import PASSWORD, SETTINGS, refused
 from tests.waiting import eventually
@@ -43,7 +45,7 @@ class Gateway:
 @pytest.fixture
 async def gateway(kit: KitSettings, party: Connected) -> AsyncIterator[Gateway]:
     stop, health = asyncio.Event(), Health()
-    serving = asyncio.create_task(serve(build(SETTINGS), kit, health, stop))
+    serving = asyncio.create_task(serve(service(SETTINGS), kit, health, stop))
     await eventually(lambda: health.status() == "ready")
     gateway = Gateway(party)
     await party.bus.listen(party.bus.channels.control, gateway.hear)

@@ -23,7 +23,7 @@ def kid_of(token: str) -> str:
 
 async def rotate(house: House) -> None:
     await housekeeping.rotate(house.auth)
-    house.clock.advance(seconds=PUBLISH_AHEAD_MS / 1000)
+    house.clock.advance(seconds=PUBLISH_AHEAD_MS / 1000 + 1)
 
 
 def test_a_key_is_named_by_its_thumbprint() -> None:
@@ -48,7 +48,7 @@ async def test_a_new_key_is_published_before_it_signs(house: House, clock: Clock
     assert published[0] == old
     assert len(published) == 2
     assert kid_of((await house.login()).access_token) == old
-    clock.advance(seconds=60)
+    clock.advance(seconds=61)
     assert kid_of((await house.login()).access_token) == published[1]
 
 
@@ -106,6 +106,18 @@ async def test_an_old_key_is_published_until_the_last_guest_of_it_is_gone(house:
     clock.advance(days=2)
     await housekeeping.once(house.auth)
     assert old not in [key.kid for key in house.auth.keys.published]
+
+
+async def test_keys_stay_in_order_where_the_clock_was_set_back(open_house: OpenHouse, clock: Clock) -> None:
+    async with open_house() as house:
+        first = house.auth.keys.published[0].kid
+        for _ in range(3):
+            clock.advance(hours=-1)
+            await housekeeping.rotate(house.auth)
+        made = [key.kid for key in house.auth.keys.published]
+    assert made[0] == first
+    async with open_house() as house:
+        assert [key.kid for key in house.auth.keys.published] == made
 
 
 def test_a_clock_that_is_set_back_leaves_a_key_that_can_sign() -> None:

@@ -13,8 +13,9 @@ import pytest
 import socketio
 
 from pulso.probes import Health
-from pulso.service import KitSettings, serve
-from services.auth.__main__ import build as auth_service
+from pulso.service import serve
+from pulso.settings import KitSettings
+from services.auth.__main__ import service as auth_service
 from services.gateway.app import serve_gateway
 from services.numbers.__main__ import service as numbers_service
 from services.settings import AuthSettings, GatewaySettings, NumbersSettings

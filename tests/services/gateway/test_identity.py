@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import socketio
 
-from pulso.service import KitSettings
+from pulso.settings import KitSettings
 from tests.services.gateway.conftest import Room, cookie_of, room_of, token_of
 from tests.waiting import eventually
 
@@ -71,6 +71,24 @@ async def test_registering_signs_in_and_the_cookie_works_on_another_gateway(room
         async with visitor.post("/api/auth/register", json=ACCOUNT) as response:
             assert response.status == 409
             assert (await response.json())["error"]["code"] == "conflict"
+
+
+async def test_a_guest_who_registers_keeps_the_number_and_nobody_else_has_a_hold_of_it(room: Room) -> None:
+    async with room.visitor() as visitor, room.visitor() as thief:
+        token = await token_of(visitor)
+        stolen = {"Cookie": cookie_of(visitor)}
+        async with room.client(auth={"token": token}) as client:
+            await client.call("numbers:set", {"value": 37})
+            async with visitor.post("/api/auth/register", json=ACCOUNT) as response:
+                account = await response.json()
+                assert response.status == 200, account
+            assert await client.hears("session:ended") == {"reason": "registered"}
+        async with room.client(auth={"token": account["access_token"]}) as client:
+            assert (await client.hears("numbers:value"))["value"] == 37
+            assert (await client.hears("session:ready"))["user"]["kind"] == "user"
+        async with thief.get("/api/auth/me", headers=stolen) as response:
+            assert response.status == 401
+        assert await refusal(room, auth={"token": token}) == "unauthorized"
 
 
 async def test_logout_ends_the_sessions_sockets_on_every_gateway_and_refuses_its_tokens(room: Room) -> None:

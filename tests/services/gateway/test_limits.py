@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pulso.contract import Caller
 from pulso.errors import ServiceError
 from pulso.lease import redis_client
-from pulso.service import KitSettings
+from pulso.settings import KitSettings
 from services.gateway.limits import WINDOW_S, Attempts, SocketCounts, TokenBucket
 
 

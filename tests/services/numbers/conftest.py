@@ -18,9 +18,11 @@ from pulso.bus import Channels
 from pulso.contract import Caller, Endpoint, Nothing, shard_of
 from pulso.errors import ServiceError
 from pulso.message import Envelope, Membership, Reply, Tell, TellConnection
+from pulso.party import Connected, connected
 from pulso.probes import Health
 from pulso.push import USER_TOPIC
-from pulso.service import Connected, KitSettings, connected, serve
+from pulso.service import serve
+from pulso.settings import KitSettings
 from services.numbers import contract
 from services.numbers.__main__ import service
 from services.numbers.contract import Number, SetValue, Value, ValueAndStep

@@ -10,7 +10,7 @@ import msgspec
 
 from pulso.contract import shard_of
 from pulso.message import Envelope, Probe, Tell
-from pulso.service import KitSettings
+from pulso.settings import KitSettings
 from services.numbers import contract
 from services.numbers.board import PART, PART_LIVES, Part, Parts
 from services.numbers.contract import Board, BoardRow

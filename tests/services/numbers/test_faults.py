@@ -10,7 +10,7 @@ import time
 import pytest
 
 from pulso.errors import ServiceError
-from pulso.service import KitSettings
+from pulso.settings import KitSettings
 from pulso.store import open_store
 from services.numbers.store import MIGRATIONS, LastNumbers
 from tests.services.numbers.conftest import Gateway, gateway_on, process

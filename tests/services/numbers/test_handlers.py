@@ -10,7 +10,7 @@ import pytest
 from pulso.contract import Caller, Nothing
 from pulso.errors import ServiceError
 from pulso.message import Tell
-from pulso.service import KitSettings
+from pulso.settings import KitSettings
 from services.numbers import contract
 from services.numbers.contract import SetValue, ValueAndStep
 from tests.services.numbers.conftest import Gateway, gateway_on, served
@@ -117,8 +117,3 @@ async def test_watching_joins_the_board_and_unwatching_leaves_it(gateway: Gatewa
     assert gateway.members == [("tab-1", "numbers.board")]
     await gateway.call(contract.UNWATCH, Nothing(), ana)
     assert gateway.members == []
-
-
-async def test_board_cannot_be_watched_without_a_connection(gateway: Gateway) -> None:
-    with pytest.raises(ServiceError, match="bad_request"):
-        await gateway.call(contract.WATCH, Nothing(), gateway.caller("ana", ""))

@@ -1,0 +1,135 @@
+"""One shard of a service while it is active: its files, its state, its inbox."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+import structlog
+
+from pulso import config
+from pulso.bus import Bus
+from pulso.contract import Contract
+from pulso.push import Push
+from pulso.router import Router, Routes
+from pulso.store import StoreBusy
+
+State = TypeVar("State")
+
+STORE_PATIENCE_S: Final = 4.0
+"""How long a new holder of a lease waits for the one before to let go of the store."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What one shard of a service is given to start with."""
+
+    shard: int
+    shards: int
+    data: Path
+    bus: Bus
+    push: Push
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def file(self, name: str) -> Path:
+        """The shard's own database file: `numbers.sqlite3`, or `numbers-1of2.sqlite3` where there are more."""
+        return self.data / _file_name(name, self.shard, self.shards)
+
+
+@dataclass(frozen=True, slots=True)
+class Service(Generic[State]):
+    """A whole service: what it offers, who answers, and what a shard needs while it is active.
+
+    `start` opens a shard's state (store, loops) and closes it again. It may raise `StoreBusy`: then it is tried
+    again for a while, because the instance before may still be letting go.
+    """
+
+    contract: Contract
+    routes: Routes[State]
+    start: Callable[[Context], AbstractAsyncContextManager[State]]
+    shards: int = 1
+
+    def __post_init__(self) -> None:
+        self.routes.check(self.contract)
+
+
+class Shard:
+    """One shard, active: its state, its router, its inbox, in a task of their own."""
+
+    def __init__(self, service: Service[Any], context: Context, on_broken: Callable[[], None]) -> None:
+        self._service = service
+        self._context = context
+        self._on_broken = on_broken
+        self._stop = asyncio.Event()
+        self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run(), name=f"{service.contract.service}-{context.shard}")
+
+    async def begin(self) -> None:
+        """Returns once calls are taken; raises what kept it from that."""
+        await asyncio.wait((self._task, self._started), return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            self._task.result()
+        self._task.add_done_callback(self._ended)
+
+    async def end(self) -> None:
+        """Stop taking calls, finish those in hand, close the state; one that has not begun yet is broken off."""
+        self._stop.set()
+        if not self._started.done():
+            self._task.cancel()
+        await asyncio.wait((self._task,))
+
+    async def _run(self) -> None:
+        context, bus = self._context, self._context.bus
+        inbox = bus.channels.service(self._service.contract.service, context.shard)
+        async with contextlib.AsyncExitStack() as stack:
+            state = await self._patiently(lambda: stack.enter_async_context(self._service.start(context)))
+            router = Router(self._service.routes, state, bus)
+            await stack.enter_async_context(router.running())
+            # First of all at the end, however it comes: a shard that failed must not go on taking calls.
+            stack.callback(bus.unlisten, inbox)
+            await bus.listen(inbox, router.accept)
+            self._started.set_result(None)
+            await self._stop.wait()
+
+    async def _patiently(self, start: Callable[[], Awaitable[Any]]) -> Any:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + STORE_PATIENCE_S
+        while True:
+            try:
+                return await start()
+            except StoreBusy:
+                if loop.time() > until:
+                    raise
+                await asyncio.sleep(0.1)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            log.error("shard failed", shard=task.get_name(), exc_info=fault)
+        if not self._stop.is_set():
+            self._on_broken()
+
+
+def check_split(data: Path, service: str, shards: int) -> None:
+    """Raises `ConfigFaults` where the files in the data folder are split into another number of shards.
+
+    Users belong to shards by hash: with another number of them everybody would seem to be new.
+    """
+    own = {_file_name(service, shard, shards) for shard in range(shards)}
+    there = {path.name for pattern in ("", "-*of*") for path in data.glob(f"{service}{pattern}.sqlite3")}
+    if there - own:
+        raise config.ConfigFaults(
+            [f"{config.variable_of(f'{service}_shards')}: {shards}, but {data} holds {', '.join(sorted(there))}. "
+             "Set it to what it was: stored data is not moved between shards."]
+        )  # fmt: skip
+
+
+def _file_name(name: str, shard: int, shards: int) -> str:
+    return f"{name}.sqlite3" if shards == 1 else f"{name}-{shard}of{shards}.sqlite3"

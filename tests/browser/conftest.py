@@ -1,0 +1,57 @@
+"""A real Chromium for the tests of this folder. What a page throws or its policy blocks fails the test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, async_playwright
+
+ARGS = (
+    "--no-sandbox",  # tests run as root in containers
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+OpenBrowser = Callable[..., Awaitable[BrowserContext]]
+
+
+def chromium() -> str | None:
+    """The browser of the system; None for the one that Playwright installed."""
+    named = os.environ.get("PULSO_TEST_CHROMIUM")
+    return named or next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=chromium(), args=list(ARGS))
+        yield launched
+        await launched.close()
+
+
+@pytest.fixture
+async def open_browser(browser: Browser) -> AsyncIterator[OpenBrowser]:
+    """`await open_browser()`: another person's browser, with its own cookies; English unless `locale` says so."""
+    faults: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            faults.append(message.text)
+
+    async def open_one(**options: object) -> BrowserContext:
+        context = await browser.new_context(**{"locale": "en-US", **options})  # type: ignore[arg-type]  # passed on
+        context.set_default_timeout(10_000)
+        context.on("weberror", lambda error: faults.append(str(error.error)))
+        context.on("console", note)
+        return context
+
+    yield open_one
+    assert faults == []

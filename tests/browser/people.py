@@ -1,0 +1,74 @@
+"""What people do in a browser, as the tests say it."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from playwright.async_api import Page
+
+PASSWORD = "correct horse battery staple"
+
+# Records each value and step that the page shows, with its time, from the moment it is called.
+RECORD = """() => {
+    const value = document.querySelector("[data-testid=value]");
+    const step = document.querySelector("[data-testid=step]");
+    window.shown = [];
+    const note = () => window.shown.push(
+        {at: performance.now(), value: Number(value.textContent), step: Number(step.textContent)});
+    new MutationObserver(note).observe(value, {characterData: true, childList: true, subtree: true});
+}"""
+
+
+@dataclass(frozen=True)
+class Person:
+    name: str = "Ana"
+    username: str = field(default_factory=lambda: f"ana-{secrets.token_hex(4)}")
+
+    @property
+    def email(self) -> str:
+        return f"{self.username}@example.com"
+
+
+async def register(page: Page, url: str, person: Person) -> None:
+    await page.goto(f"{url}/register")
+    await fill_registration(page, person)
+    await page.wait_for_url(f"{url}/numbers")
+
+
+async def fill_registration(page: Page, person: Person) -> None:
+    await page.get_by_label("Name", exact=True).fill(person.name)
+    await page.get_by_label("Username", exact=True).fill(person.username)
+    await page.get_by_label("E-mail", exact=True).fill(person.email)
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
+    await page.get_by_role("button", name="Create the account").click()
+
+
+async def log_in(page: Page, username: str, password: str = PASSWORD) -> None:
+    await page.get_by_label("Username or e-mail").fill(username)
+    await page.get_by_label("Password", exact=True).fill(password)
+    await page.get_by_role("main").get_by_role("button", name="Log in").click()
+
+
+async def role_is(page: Page, role: str) -> None:
+    """Wait until the tab has this role: driver, mirror or waiting."""
+    await page.locator(f"[data-testid=role][data-role={role}]").wait_for()
+
+
+async def shown_values(page: Page, count: int) -> list[dict[str, float]]:
+    """The next values that the page shows, each with its time in ms and the step beside it."""
+    await page.evaluate(RECORD)
+    await page.wait_for_function("count => window.shown.length >= count", arg=count, timeout=30_000)
+    shown: list[dict[str, float]] = await page.evaluate("() => window.shown")
+    return shown[:count]
+
+
+async def value_of(page: Page) -> tuple[int, int]:
+    """The value and the step that the page shows, once it shows any."""
+    await page.wait_for_function(
+        "() => /^[0-9]+$/.test(document.querySelector('[data-testid=value]')?.textContent ?? '')"
+    )
+    value, step = await page.evaluate(
+        "() => ['value', 'step'].map(id => Number(document.querySelector(`[data-testid=${id}]`).textContent))"
+    )
+    return value, step

@@ -1,0 +1,143 @@
+"""The running number in real tabs: it runs, it resumes, one tab drives and the others follow."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import OpenBrowser
+from tests.browser.people import Person, register, role_is, shown_values, value_of
+from tests.conftest import Stack
+
+
+async def test_a_visitor_runs_as_a_guest_at_once(stack: Stack, open_browser: OpenBrowser) -> None:
+    page = await (await open_browser()).new_page()
+    await page.goto(stack.url)
+    await role_is(page, "driver")
+    await expect(page.get_by_test_id("pill")).to_have_attribute("data-state", "live")
+    assert len(await shown_values(page, 3)) == 3
+
+
+async def test_the_number_moves_on_by_its_step_twice_a_second(stack: Stack, open_browser: OpenBrowser) -> None:
+    page = await (await open_browser()).new_page()
+    await page.goto(f"{stack.url}/numbers")
+    await role_is(page, "driver")
+    shown = await shown_values(page, 5)
+    for before, after in pairwise(shown):
+        # A draw may fall between two beats: then the later one was made with the step that stands beside it.
+        assert after["value"] in {(before["value"] + s["step"]) % 100 for s in (before, after)}
+    seconds = (shown[-1]["at"] - shown[0]["at"]) / 1000
+    assert 1.7 < seconds < 2.6
+
+
+async def test_a_draw_changes_the_step_within_five_seconds(stack: Stack, open_browser: OpenBrowser) -> None:
+    page = await (await open_browser()).new_page()
+    await page.goto(f"{stack.url}/numbers")
+    await role_is(page, "driver")
+    await expect(page.get_by_text("Drew an")).to_be_visible(timeout=7000)
+
+
+async def test_the_value_resumes_after_a_reload(stack: Stack, open_browser: OpenBrowser) -> None:
+    page = await (await open_browser()).new_page()
+    await register(page, stack.url, Person())
+    await role_is(page, "driver")
+    await shown_values(page, 4)
+    before, step = await value_of(page)
+    await page.reload()
+    after, step_after = await value_of(page)
+    assert {step, step_after} and after in _within_beats(before, {step, step_after})
+
+
+async def test_a_second_tab_mirrors_and_takes_over_when_the_first_closes(
+    stack: Stack, open_browser: OpenBrowser
+) -> None:
+    context = await open_browser()
+    first = await context.new_page()
+    await register(first, stack.url, Person())
+    await role_is(first, "driver")
+    second = await context.new_page()
+    await second.goto(f"{stack.url}/numbers")
+    await role_is(second, "mirror")
+    await shown_values(second, 3)
+    before, step = await value_of(first)
+    await first.close()
+    await role_is(second, "driver")
+    after, step_after = await value_of(second)
+    assert after in _within_beats(before, {step, step_after})
+    assert len(await shown_values(second, 3)) == 3
+
+
+async def test_without_locks_one_tab_drives_all_the_same(stack: Stack, open_browser: OpenBrowser) -> None:
+    context = await open_browser()
+    await context.add_init_script("Object.defineProperty(navigator, 'locks', {value: undefined})")
+    first = await context.new_page()
+    await register(first, stack.url, Person())
+    await role_is(first, "driver")
+    second = await context.new_page()
+    await second.goto(f"{stack.url}/numbers")
+    await role_is(second, "mirror")
+    await shown_values(second, 3)
+    await role_is(second, "mirror")
+    await first.close()
+    await role_is(second, "driver")
+
+
+async def test_the_board_shows_everybody(stack: Stack, open_browser: OpenBrowser) -> None:
+    ana = await (await open_browser()).new_page()
+    rui = await (await open_browser()).new_page()
+    await register(ana, stack.url, Person(name="Ana Board"))
+    await register(rui, stack.url, Person(name="Rui Board"))
+    for page in (ana, rui):
+        for name in ("Ana Board", "Rui Board"):
+            await expect(page.get_by_test_id("board-row").filter(has_text=name).first).to_be_visible()
+    assert int(await ana.get_by_test_id("active").inner_text()) >= 2
+
+
+async def test_names_are_text_wherever_they_are_shown(stack: Stack, open_browser: OpenBrowser) -> None:
+    page = await (await open_browser()).new_page()
+    name = "<img src=x onerror=alert(1)> & Ana"
+    await register(page, stack.url, Person(name=name))
+    await expect(page.get_by_test_id("who")).to_contain_text(name)
+    await expect(page.get_by_test_id("board-row").filter(has_text=name).first).to_be_visible()
+    assert await page.locator("img").count() == 0
+
+
+async def test_logging_out_in_one_tab_ends_the_other_within_a_second(
+    stack: Stack, open_browser: OpenBrowser
+) -> None:
+    context = await open_browser()
+    first = await context.new_page()
+    await register(first, stack.url, Person())
+    second = await context.new_page()
+    await second.goto(f"{stack.url}/numbers")
+    await role_is(second, "mirror")
+    await first.get_by_role("button", name="Log out").click()
+    await second.wait_for_url("**/login?ended=logout*", timeout=1000, wait_until="commit")
+    await first.wait_for_url("**/login?ended=logout*")
+    await expect(first.get_by_test_id("ended")).to_contain_text("logged out")
+
+
+async def test_the_pages_fit_a_phone(stack: Stack, open_browser: OpenBrowser) -> None:
+    for locale in ("en-US", "pt-BR"):
+        context = await open_browser(locale=locale, viewport={"width": 375, "height": 812})
+        page = await context.new_page()
+        for path in ("/", "/numbers", "/login", "/register", "/nothing-here"):
+            await page.goto(f"{stack.url}{path}")
+            assert await _overflow(page) == 0, path
+        await context.close()
+
+
+async def _overflow(page: Page) -> int:
+    width: int = await page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+    return max(0, width)
+
+
+def _within_beats(value: int, steps: set[int], beats: int = 6) -> set[int]:
+    """Where a number may stand some beats later, a draw in between included."""
+    reached = {value}
+    edge = {value}
+    for _ in range(beats):
+        edge = {(place + step) % 100 for place in edge for step in steps}
+        reached |= edge
+    return reached
