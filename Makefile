@@ -12,10 +12,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALLED := $(VENV)/.installed
 LIBRARIES := frontend/node_modules/.installed
 VENDORED := frontend/static/vendor/.made
+PEERS := bench/node/node_modules/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up test lint format stack-test lock clean
+.PHONY: help setup up test lint format bench stack-test lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/make \1:/p' $(MAKEFILE_LIST)
@@ -42,6 +43,9 @@ format: setup  ## what ruff can put right by itself
 stack-test: setup  ## the compose stack on a container engine
 	$(BIN)/python -m pytest -m stack tests/stack $(ARGS)
 
+bench: setup $(PEERS)  ## Pulso beside Socket.IO on Node.js, a quarter of an hour; a try: make bench ARGS=--quick
+	@$(BIN)/python -m bench $(ARGS)
+
 # The locks hold for all platforms and name no registry. `make lock ARGS=--upgrade` takes the newest versions.
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
@@ -50,7 +54,7 @@ lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(COMPILE) $(ARGS) --group node --output-file requirements/node.txt
 
 clean:  ## remove what `make setup` made; data stays
-	rm -rf $(VENV) frontend/node_modules frontend/static/vendor
+	rm -rf $(VENV) frontend/node_modules frontend/static/vendor bench/node/node_modules
 
 # --- Stamps: each is newer than what it was made from ---------------------------------------------------------------
 
@@ -80,6 +84,12 @@ $(LIBRARIES): frontend/package.json frontend/package-lock.json requirements/node
 	    mkdir -p $(VENV)/node && ln -sf ../bin/node ../bin/npm ../bin/npx $(VENV)/node/; fi
 	@echo "Installing the locked browser libraries"
 	@cd frontend && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# After the browser libraries: they see to it that there is a Node.js.
+$(PEERS): bench/node/package.json bench/node/package-lock.json | $(LIBRARIES)
+	@echo "Installing what Pulso is measured against"
+	@cd bench/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(VENDORED): frontend/vendor.mjs $(LIBRARIES)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from engineio.packet import MESSAGE, Packet
-
 from pulso.contract import Caller
+from services.gateway.engine import packets
 from services.gateway.limits import TokenBucket
 
 
@@ -19,7 +18,7 @@ class Connection:
     """
 
     caller: Caller
-    send: Callable[[Packet], None]
+    send: Callable[[bytes], None]
     close: Callable[[], object]
     bucket: TokenBucket
     topics: set[str] = field(default_factory=set)
@@ -31,11 +30,11 @@ class Connection:
         return self.caller.connection
 
 
-def event_frame(event: str, payload: bytes) -> Packet:
+def event_frame(event: str, payload: bytes) -> bytes:
     """A Socket.IO EVENT on `/`, encoded once for however many receive it. `payload` is JSON."""
-    return Packet(MESSAGE, f'2["{event}",{payload.decode()}]')
+    return packets.text_frame(b'42["%b",%b]' % (event.encode(), payload))
 
 
-def ack_frame(ack: str, payload: bytes) -> Packet:
+def ack_frame(ack: str, payload: bytes) -> bytes:
     """A Socket.IO ACK on `/` with one argument."""
-    return Packet(MESSAGE, f"3{ack}[{payload.decode()}]")
+    return packets.text_frame(b"43%b[%b]" % (ack.encode(), payload))

@@ -1,8 +1,8 @@
 """The Socket.IO server: who may connect, and the fast lane for plain events.
 
-python-socketio owns the protocol (namespaces, CONNECT, DISCONNECT). A plain EVENT on `/` does not go through it:
-event name, ack id and the raw JSON argument are cut out of the packet here and the bytes go on to the service,
-which alone decodes them. Nothing else is offered: only `/`, only JSON.
+python-socketio owns the protocol (namespaces, CONNECT, DISCONNECT), on an engine of ours (`engine/`). A plain
+EVENT on `/` does not go through it: event name, ack id and the raw JSON argument are cut out of the packet here
+and the bytes go on to the service, which alone decodes them. Nothing else is offered: only `/`, only JSON.
 """
 
 from __future__ import annotations
@@ -10,19 +10,17 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
-import socketio
-import structlog
-from engineio.packet import Packet
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from pulso.errors import ServiceError
 from pulso.tasks import Tasks
 from services.gateway import contract, metrics
 from services.gateway.connection import Connection, ack_frame
+from services.gateway.engine.session import GOING_AWAY, Work
+from services.gateway.engine.strict import StrictServer
 from services.gateway.hub import Hub
 from services.gateway.limits import SocketCounts, TokenBucket
 from services.gateway.relay import MAX_PAYLOAD_BYTES, Relay
@@ -30,21 +28,16 @@ from services.gateway.sessions import Sessions
 
 MAX_FRAME_BYTES: Final = 2 * MAX_PAYLOAD_BYTES
 """A frame may be somewhat larger than a payload, so that one too many is answered instead of cut off."""
-MAX_QUEUED: Final = 2_000
-"""Frames that may wait for a client that does not read; with one more it is closed as slow."""
 CONNECT_WITHIN_S: Final = 10.0
 """A transport that has not become a connection by then is closed."""
 
-CLOSE_PAUSE_S: Final = 0.01
+CLOSE_PAUSE_S: Final = 0.05
 
 # `2`, the ack's id, the event's name without escapes, and the argument as it is, up to the closing bracket.
 _EVENT: Final = re.compile(r'2(\d{0,15})\[\s*"([^"\\\x00-\x1f]{1,100})"\s*(?:,(.*))?\]\s*', re.DOTALL)
-_ACK_ID: Final = re.compile(r"[25](?:\d+-)?(\d{1,15})")
-
-log = structlog.get_logger(__name__)
 
 
-class Sockets(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
+class Sockets(StrictServer):
     def __init__(
         self,
         relay: Relay,
@@ -56,12 +49,12 @@ class Sockets(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio ha
         events_per_second: float,
     ) -> None:
         super().__init__(
-            async_mode="aiohttp",
+            tasks,
+            namespaces=["/"],
+            connect_within_s=CONNECT_WITHIN_S,
             # Origins are judged where identity is (`Sessions.of_handshake`): the answer is a CONNECT_ERROR.
             cors_allowed_origins=[],
             max_http_buffer_size=MAX_FRAME_BYTES,
-            logger=False,
-            engineio_logger=False,
         )
         self._relay = relay
         self._hub = hub
@@ -74,49 +67,49 @@ class Sockets(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio ha
         self.on("disconnect", self._disconnected)
 
     async def close_gradually(self, within_s: float) -> None:
-        """Send all clients elsewhere, one after the other in any order; they reconnect by themselves."""
-        engine_ids = list(self._by_engine_id)
+        """Send all clients elsewhere, in any order, a few at a time; they reconnect by themselves."""
+        engine_ids = list(self.eio.sessions)
         random.shuffle(engine_ids)
-        for engine_id in engine_ids:
-            self._close_transport(engine_id)
-            await asyncio.sleep(min(CLOSE_PAUSE_S, within_s / len(engine_ids)))
+        pauses = max(1, round(within_s / CLOSE_PAUSE_S))
+        at_once = -(-len(engine_ids) // pauses)
+        for start in range(0, len(engine_ids), max(1, at_once)):
+            for engine_id in engine_ids[start : start + at_once]:
+                self.eio.close(engine_id, GOING_AWAY)
+            await asyncio.sleep(CLOSE_PAUSE_S)
 
-    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
-        await super()._handle_eio_connect(eio_sid, environ)
-        asyncio.get_running_loop().call_later(CONNECT_WITHIN_S, self._close_unless_connected, eio_sid)
-
-    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
-        if eio_sid in self._by_engine_id:
-            return  # connecting once more to the same namespace changes nothing
-        try:
-            await super()._handle_connect(eio_sid, namespace, data)
-        finally:
-            connection = self._by_engine_id.get(eio_sid)
-            # The client may have gone while it was authenticated; nobody else would notice then.
-            if connection is not None and not self._is_open(eio_sid):
-                self._forget(eio_sid)
-        if connection is not None and connection.is_open:
+    async def _handle_connect(self, eio_sid: str, namespace: str, data: Any) -> None:
+        await super()._handle_connect(eio_sid, namespace, data)
+        connection = self._by_engine_id.get(eio_sid)
+        if connection is not None:
+            # The request, and with it aiohttp's side of the connection, is needed no more: 8 KB a client.
+            self.environ[eio_sid] = {}
             self._tasks.spawn(self._welcome(connection), "welcome")
 
     async def _authenticate(self, sid: str, environ: dict[str, Any], auth: Any) -> None:
         token = auth.get("token") if isinstance(auth, dict) else None
         engine_id = self.manager.eio_sid_from_sid(sid, "/")
+        request = environ.get("aiohttp.request")
         try:
-            if token is not None and not isinstance(token, str):
-                raise ServiceError("unauthorized", "The token is a text.")
-            caller = await self._sessions.of_handshake(environ["aiohttp.request"], token, sid)
+            if request is None or (token is not None and not isinstance(token, str)):
+                raise ServiceError("unauthorized", "The token is a text, and comes with a new transport.")
+            caller = await self._sessions.of_handshake(request, token, sid)
+            session = self.eio.sessions.get(engine_id)
+            if session is None:
+                raise ServiceError("unavailable", "The client has gone.")
             self._counts.take(caller)
         except ServiceError as error:
             raise Refused(error.code) from None
         self._by_engine_id[engine_id] = Connection(
             caller,
-            send=self._sender(engine_id),
+            send=session.send,
             close=lambda: self._tasks.spawn(self.disconnect(sid), "close"),
             bucket=TokenBucket(self._events_per_second, asyncio.get_running_loop().time()),
         )
 
     async def _welcome(self, connection: Connection) -> None:
         """First follow what it must not miss, then say that it is ready, then let services greet it."""
+        if not connection.is_open:
+            return
         await self._hub.add(connection, [topic.name for topic in self._relay.manifests.topics_for_everyone])
         if connection.is_open:
             ready = msgspec.json.encode(contract.ready(connection.caller))
@@ -124,66 +117,31 @@ class Sockets(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio ha
             self._relay.greet(connection)
 
     def _disconnected(self, sid: str, _reason: str) -> None:
-        self._forget(self.manager.eio_sid_from_sid(sid, "/"))
-
-    def _forget(self, engine_id: str) -> None:
+        engine_id = self.manager.eio_sid_from_sid(sid, "/")
         connection = self._by_engine_id.pop(engine_id, None)
         if connection is not None:
             self._hub.remove(connection)
             self._counts.release(connection.caller)
 
-    async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+    def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> Work:
+        """The fast lane: no packet object, no JSON, no task for what nearly every packet is."""
         connection = self._by_engine_id.get(eio_sid)
-        if isinstance(data, bytes):
-            if connection is None:
-                self._close_transport(eio_sid)
-            return  # the attachment of a binary event, which was refused already
-        if connection is not None and data[:1] in ("2", "5"):
+        if connection is not None and isinstance(data, str):
             event = _EVENT.fullmatch(data)
-            if event is None:
-                self._refuse(connection, data)
-            else:
+            if event is not None:
                 ack, name, argument = event.groups("")
                 self._relay.event(connection, name, argument.encode(), ack)
-        elif data[:1] in ("0", "1"):  # CONNECT and DISCONNECT are python-socketio's
-            try:
-                await super()._handle_eio_message(eio_sid, data)
-            except (ValueError, KeyError, TypeError, RecursionError) as fault:
-                log.info("malformed packet", fault=str(fault)[:200])
-                self._close_transport(eio_sid)
-        else:
-            self._close_transport(eio_sid)
+                return None
+        return super()._handle_eio_message(eio_sid, data)
 
-    def _refuse(self, connection: Connection, packet: str) -> None:
-        """An event that none of ours can be: binary, of another namespace, with an odd name."""
+    async def _handle_event(self, eio_sid: str, _namespace: str, ack: int | None, _data: Any) -> None:
+        """An event that none of ours can be: binary, or with an odd name."""
+        connection = self._by_engine_id.get(eio_sid)
+        if connection is None:
+            return
         error = ServiceError("bad_request", "Send an event of this server with one JSON object.")
+        if not connection.bucket.take(asyncio.get_running_loop().time()):
+            error = ServiceError("rate_limited", "Too many events. Slow down.")
         metrics.RECEIVED.labels(error.code).inc()
-        ack = _ACK_ID.match(packet)
         if ack is not None:
-            connection.send(ack_frame(ack.group(1), error.encode()))
-
-    def _sender(self, engine_id: str) -> Callable[[Packet], None]:
-        """Queues frames in the engine's own queue, so that order with the engine's packets is kept."""
-        socket = self.eio.sockets[engine_id]
-
-        def send(frame: Packet) -> None:
-            if socket.closed or socket.closing:
-                return
-            if socket.queue.qsize() < MAX_QUEUED:
-                socket.queue.put_nowait(frame)
-                return
-            metrics.SLOW_CLOSES.inc()
-            self._tasks.spawn(socket.close(wait=False, abort=True), "close slow")
-
-        return send
-
-    def _is_open(self, engine_id: str) -> bool:
-        socket = self.eio.sockets.get(engine_id)
-        return socket is not None and not (socket.closed or socket.closing)
-
-    def _close_transport(self, engine_id: str) -> None:
-        self._tasks.spawn(self.eio.disconnect(engine_id), "close transport")
-
-    def _close_unless_connected(self, engine_id: str) -> None:
-        if engine_id not in self._by_engine_id and self._is_open(engine_id):
-            self._close_transport(engine_id)
+            connection.send(ack_frame(str(ack), error.encode()))

@@ -1,0 +1,1 @@
+"""Programs that Pulso is measured against."""

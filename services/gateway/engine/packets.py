@@ -1,0 +1,91 @@
+"""Engine.IO packets, and the WebSocket frames in which they leave.
+
+A packet to a client exists once, as the complete WebSocket frame that carries it: a broadcast hands the same bytes
+to every member. Long-polling, the exception, takes the packet out of its frame again.
+
+Sections named here and beside this file are those of the Engine.IO protocol document, revision 4.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Final
+
+OPEN: Final = "0"
+CLOSE: Final = "1"
+PING: Final = "2"
+PONG: Final = "3"
+MESSAGE: Final = "4"
+UPGRADE: Final = "5"
+NOOP: Final = "6"
+
+SEPARATOR: Final = "\x1e"
+"""Between the packets of one long-polling payload."""
+
+_FINAL_TEXT: Final = 0x81
+_FINAL_BINARY: Final = 0x82
+_FINAL_CLOSE: Final = 0x88
+_FINAL_PONG: Final = 0x8A
+
+
+class Malformed(ValueError):
+    """What a client sent is no packet; its session ends."""
+
+
+def text_frame(packet: bytes) -> bytes:
+    """The frame of a packet in text form, its type included."""
+    return _frame(_FINAL_TEXT, packet)
+
+
+def message_frame(data: str | bytes) -> bytes:
+    """The frame of a MESSAGE. Section "Packet encoding": text has its type before it, binary is sent as it is."""
+    if isinstance(data, str):
+        return _frame(_FINAL_TEXT, b"4" + data.encode())
+    return _frame(_FINAL_BINARY, data)
+
+
+def close_frame(code: int) -> bytes:
+    return _frame(_FINAL_CLOSE, code.to_bytes(2, "big"))
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """The answer to a ping of WebSocket's own, which is not Engine.IO's."""
+    return _frame(_FINAL_PONG, payload)
+
+
+def encode_payload(frames: list[bytes]) -> str:
+    """Section "HTTP long-polling": packets in one body; binary ones are base64 after a `b`."""
+    return SEPARATOR.join(map(_packet_of, frames))
+
+
+def decode_payload(body: bytes) -> list[str | bytes]:
+    """The packets of a body: text ones with their type, binary ones as bytes. Raises `Malformed`."""
+    try:
+        return [_decode_one(packet) for packet in body.decode().split(SEPARATOR)]
+    except (UnicodeDecodeError, binascii.Error) as fault:
+        raise Malformed(str(fault)) from None
+
+
+def _decode_one(packet: str) -> str | bytes:
+    if packet.startswith("b"):
+        return base64.b64decode(packet[1:].encode(), validate=True)
+    return packet
+
+
+def _frame(first: int, payload: bytes) -> bytes:
+    """RFC 6455, section 5.2: a server's frames are not masked, and ours are never in pieces."""
+    size = len(payload)
+    if size < 126:
+        return bytes((first, size)) + payload
+    if size < 65536:
+        return bytes((first, 126)) + size.to_bytes(2, "big") + payload
+    return bytes((first, 127)) + size.to_bytes(8, "big") + payload
+
+
+def _packet_of(frame: bytes) -> str:
+    header = {126: 4, 127: 10}.get(frame[1], 2)
+    payload = frame[header:]
+    if frame[0] == _FINAL_TEXT:
+        return payload.decode()
+    return "b" + base64.b64encode(payload).decode()

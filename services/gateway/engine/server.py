@@ -1,0 +1,102 @@
+"""What python-socketio asks of an Engine.IO server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from aiohttp import web
+
+from pulso.tasks import Tasks
+from services.gateway.engine import packets
+from services.gateway.engine.cors import Cors
+from services.gateway.engine.entry import Entry
+from services.gateway.engine.ids import new_id
+from services.gateway.engine.session import NORMAL, SERVER_DISCONNECT, Shared, Work
+
+
+class EngineServer:
+    """Engine.IO v4. Handlers may answer None, which is cheapest, or an awaitable (`Session`).
+
+    The options have python-engineio's names, through which python-socketio passes them on. Its per-client
+    `session` dictionaries are not offered.
+    """
+
+    async_mode: Final = "aiohttp"
+
+    def __init__(
+        self,
+        *,
+        tasks: Tasks,
+        ping_interval: float = 25.0,
+        ping_timeout: float = 20.0,
+        max_http_buffer_size: int = 1_000_000,
+        cors_allowed_origins: str | list[str] | None = None,
+        **_of_other_servers: object,
+    ) -> None:
+        self._tasks = tasks
+        self._handlers: dict[str, Callable[..., Any]] = {}
+        self._shared = Shared(ping_interval, ping_timeout, tasks, self._on_message, self._on_disconnect)
+        self._entry = Entry(self._shared, self._on_connect, Cors(cors_allowed_origins or []), max_http_buffer_size)
+        self.sessions: Final = self._shared.sessions
+
+    def on(self, event: str, handler: Callable[..., Any]) -> None:
+        """`connect(sid, environ)`, `message(sid, data)`, `disconnect(sid, reason)`."""
+        self._handlers[event] = handler
+
+    def attach(self, app: web.Application, path: str) -> None:
+        app.router.add_route("*", f"/{path.strip('/')}/", self.handle_request)
+
+    async def handle_request(self, request: web.Request) -> web.StreamResponse:
+        return await self._entry.handle(request)
+
+    async def send(self, sid: str, data: str | bytes) -> None:
+        """Queue a message; who is gone misses it."""
+        session = self.sessions.get(sid)
+        if session is not None:
+            session.send(packets.message_frame(data))
+
+    async def disconnect(self, sid: str) -> None:
+        self.close(sid)
+
+    def close(self, sid: str, code: int = NORMAL, reason: str = SERVER_DISCONNECT) -> None:
+        session = self.sessions.get(sid)
+        if session is not None:
+            session.close(code, reason)
+
+    def transport(self, sid: str) -> str:
+        return self.sessions[sid].transport.name
+
+    def generate_id(self) -> str:
+        return new_id()
+
+    def start_background_task(
+        self, target: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
+    ) -> asyncio.Task[Any]:
+        return self._tasks.spawn(target(*args, **kwargs), "background")
+
+    def create_event(self) -> asyncio.Event:
+        return asyncio.Event()
+
+    async def sleep(self, seconds: float = 0) -> None:
+        await asyncio.sleep(seconds)
+
+    async def shutdown(self) -> None:
+        for session in list(self.sessions.values()):
+            session.close()
+        self._shared.heart.stop()
+
+    def _on_connect(self, sid: str, environ: dict[str, Any]) -> Work:
+        return self._handle("connect", sid, environ)
+
+    def _on_message(self, sid: str, data: str | bytes) -> Work:
+        return self._handle("message", sid, data)
+
+    def _on_disconnect(self, sid: str, reason: str) -> Work:
+        return self._handle("disconnect", sid, reason)
+
+    def _handle(self, event: str, sid: str, given: Any) -> Work:
+        handler = self._handlers.get(event)
+        work: Work = None if handler is None else handler(sid, given)
+        return work

@@ -1,0 +1,257 @@
+"""One client, from its handshake to its end, whatever transport carries it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import structlog
+
+from pulso.tasks import Tasks
+from services.gateway import metrics
+from services.gateway.engine import packets
+from services.gateway.engine.turn import TurnEnd
+from services.gateway.engine.wheel import Wheel
+
+# The reasons that python-socketio hands to disconnect handlers.
+SERVER_DISCONNECT: Final = "server disconnect"
+CLIENT_DISCONNECT: Final = "client disconnect"
+PING_TIMEOUT: Final = "ping timeout"
+TRANSPORT_CLOSE: Final = "transport close"
+TRANSPORT_ERROR: Final = "transport error"
+
+NORMAL: Final = 1000
+GOING_AWAY: Final = 1001
+PROTOCOL_ERROR: Final = 1002
+INTERNAL_ERROR: Final = 1011
+
+Work = Awaitable[None] | None
+"""What a handler answers: None where it is done."""
+OnMessage = Callable[[str, str | bytes], Work]
+OnDisconnect = Callable[[str, str], Work]
+
+log = structlog.get_logger(__name__)
+
+
+class Transport(Protocol):
+    name: str
+
+    def take(self, frames: list[bytes]) -> bool:
+        """Send these frames, or keep them to be sent; False where too many bytes wait already."""
+
+    def hold(self) -> None:
+        """The session is busy: read no more than can be helped."""
+
+    def go_on(self) -> None:
+        """The session is not busy any more."""
+
+    def close(self, code: int) -> None:
+        """The session is over; `code` is WebSocket's."""
+
+    def closed_by_client(self) -> None:
+        """The session is over because the client says so."""
+
+    def abort(self) -> None:
+        """As `close`, without waiting for a client that does not read."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """What the sessions of one server have in common."""
+
+    ping_interval_s: float
+    ping_timeout_s: float
+    tasks: Tasks
+    on_message: OnMessage
+    on_disconnect: OnDisconnect
+    sessions: dict[str, Session] = field(default_factory=dict)
+    turn_end: TurnEnd = field(default_factory=TurnEnd)
+    tick_s: float = field(init=False)
+    heart: Wheel[Session] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tick_s = min(self.ping_interval_s, self.ping_timeout_s) / 100
+        self.heart = Wheel(self.tick_s, Session.beat)
+
+
+class Session:
+    """Its handlers run one at a time, in the order of the packets, the disconnect handler last and exactly once.
+
+    A handler that answers None is done and costs no task; for one that answers an awaitable the session is busy
+    until it has ended, and what arrives meanwhile waits.
+    """
+
+    __slots__ = (
+        "_arrived", "_awaits_pong", "_busy", "_due_at", "_end", "_outbox", "_settled", "_shared", "_transport",
+        "closed", "id",
+    )  # fmt: skip
+
+    def __init__(self, session_id: str, shared: Shared, transport: Transport) -> None:
+        self.id = session_id
+        self.closed = False
+        self._shared = shared
+        self._transport = transport
+        self._outbox: list[bytes] = []
+        self._arrived: deque[str | bytes] | None = None
+        self._settled: asyncio.Future[None] | None = None
+        self._end: str | None = None
+        self._busy = False
+        self._awaits_pong = False
+        self._due_at = asyncio.get_running_loop().time() + shared.ping_interval_s
+        shared.sessions[session_id] = self
+        shared.heart.put(self, shared.ping_interval_s)
+
+    @property
+    def transport(self) -> Transport:
+        return self._transport
+
+    def send(self, frame: bytes) -> None:
+        """Queue a frame; it leaves with all others of this turn of the loop. Never waits, keeps the order."""
+        if self.closed:
+            return
+        outbox = self._outbox
+        if not outbox:
+            self._shared.turn_end.add(self)
+        outbox.append(frame)
+
+    def flush(self) -> None:
+        frames = self._outbox
+        if not frames or self.closed:
+            return
+        self._outbox = []
+        if not self._transport.take(frames):
+            metrics.SLOW_CLOSES.inc()
+            log.info("closed a client that does not read", session=self.id)
+            self._transport.abort()
+            self._ended(TRANSPORT_ERROR)
+
+    def upgrade(self, transport: Transport) -> None:
+        """Section "Upgrade": from now on this transport carries what the other one did."""
+        self._transport = transport
+
+    def receive(self, packet: str | bytes) -> None:
+        """One packet of the client's, as the transport took it apart."""
+        if self.closed:
+            return
+        if isinstance(packet, bytes):
+            self._message(packet)
+            return
+        kind = packet[:1]
+        if kind == packets.MESSAGE:
+            self._message(packet[1:])
+        elif kind == packets.PONG:
+            self._awaits_pong = False
+            self._due_at = asyncio.get_running_loop().time() + self._shared.ping_interval_s
+        elif kind == packets.CLOSE:
+            self.flush()
+            if not self.closed:
+                self._transport.closed_by_client()
+                self._ended(CLIENT_DISCONNECT)
+        elif kind not in {packets.NOOP, packets.UPGRADE}:  # an OPEN, a PING (a server's packets), or nonsense
+            self.close(PROTOCOL_ERROR, TRANSPORT_ERROR)
+
+    def lost(self, reason: str = TRANSPORT_CLOSE) -> None:
+        """The transport is gone. What has arrived before is still handled."""
+        if not self.closed:
+            self._ended(reason)
+
+    def close(self, code: int = NORMAL, reason: str = SERVER_DISCONNECT) -> None:
+        """End it from this side: what is queued is sent, what has arrived and is not handled yet is not."""
+        if self.closed:
+            return
+        self.flush()
+        if not self.closed:
+            if self._arrived is not None:
+                self._arrived.clear()
+            self._transport.close(code)
+            self._ended(reason)
+
+    def run(self, work: Awaitable[None]) -> None:
+        """Be busy with this until it has ended."""
+        self._busy = True
+        self._shared.tasks.spawn(self._work(work), "session")
+
+    async def settled(self) -> None:
+        """Returns once nothing that has arrived waits to be handled."""
+        if self._busy:
+            if self._settled is None:
+                self._settled = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._settled)
+
+    def beat(self) -> float | None:
+        """Section "Heartbeat": ping, wait for the pong, and so on. In how many seconds to look again."""
+        if self.closed:
+            return None
+        shared = self._shared
+        now = asyncio.get_running_loop().time()
+        if self._due_at - now > shared.tick_s:
+            return self._due_at - now
+        if self._awaits_pong:
+            self.close(NORMAL, PING_TIMEOUT)
+            return None
+        self.send(_PING)
+        self._awaits_pong = True
+        # Counted from when the ping was due, as the client counts; a ping that was late takes a tenth at most.
+        self._due_at = max(self._due_at + shared.ping_timeout_s, now + 0.9 * shared.ping_timeout_s)
+        # A pong makes the next ping due; where pings are the more frequent, do not sleep past it.
+        return min(self._due_at - now, shared.ping_interval_s)
+
+    def _message(self, data: str | bytes) -> None:
+        if self._busy:
+            if self._arrived is None:
+                self._arrived = deque()
+            self._arrived.append(data)
+            self._transport.hold()
+            return
+        work = self._handled(self._shared.on_message, data)
+        if work is not None:
+            self.run(work)
+
+    def _handled(self, handler: Callable[[str, Any], Work], given: str | bytes) -> Work:
+        try:
+            return handler(self.id, given)
+        except Exception:  # a fault of ours must end this session and no other
+            log.exception("handler failed", session=self.id)
+            self.close(INTERNAL_ERROR, TRANSPORT_ERROR)
+            return None
+
+    def _ended(self, reason: str) -> None:
+        self.closed = True
+        self._end = reason
+        self._outbox = []
+        self._shared.sessions.pop(self.id, None)
+        if not self._busy:
+            work = self._after()
+            if work is not None:
+                self.run(work)
+
+    def _after(self) -> Work:
+        """What is to be done next; None where it is nothing, or nothing that takes time."""
+        while self._arrived:
+            work = self._handled(self._shared.on_message, self._arrived.popleft())
+            if work is not None:
+                return work
+        if self._end is not None:
+            reason, self._end = self._end, None
+            return self._handled(self._shared.on_disconnect, reason)
+        return None
+
+    async def _work(self, work: Work) -> None:
+        while work is not None:
+            try:
+                await work
+            except Exception:  # as in `_handled`
+                log.exception("handler failed", session=self.id)
+                self.close(INTERNAL_ERROR, TRANSPORT_ERROR)
+            work = self._after()
+        self._busy = False
+        self._transport.go_on()
+        if self._settled is not None:
+            self._settled.set_result(None)
+            self._settled = None
+
+
+_PING: Final = packets.text_frame(packets.PING.encode())

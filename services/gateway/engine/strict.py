@@ -1,0 +1,124 @@
+"""python-socketio's server on our engine, held to the protocol: one wrong packet and the client is out.
+
+What is the same for the gateway and for the bare protocol server: whatever the protocol does not allow closes the
+transport, and the disconnect handler runs at once. `Sockets` adds identity and the fast lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import socketio
+import structlog
+from socketio import packet as stock
+
+from pulso.tasks import Tasks
+from services.gateway.engine.events import Packet, Received, decode
+from services.gateway.engine.members import Members
+from services.gateway.engine.packets import Malformed
+from services.gateway.engine.server import EngineServer
+from services.gateway.engine.session import PROTOCOL_ERROR, TRANSPORT_ERROR, Work
+from services.gateway.engine.wheel import Wheel
+
+INVALID_NAMESPACE: Final = {"message": "Invalid namespace"}
+
+log = structlog.get_logger(__name__)
+
+
+class StrictServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio has no types
+    def __init__(self, tasks: Tasks, *, namespaces: list[str], connect_within_s: float, **engine: Any) -> None:
+        super().__init__(
+            client_manager=Members(),
+            serializer=Packet,
+            # One event at a time and in order; a handler that must not hold up its client spawns a task.
+            async_handlers=False,
+            namespaces=namespaces,
+            tasks=tasks,
+            **engine,
+        )
+        self.manager_initialized = True
+        self._connect_within_s = connect_within_s
+        self._newcomers: Wheel[str] = Wheel(connect_within_s / 100, self._close_unless_connected)
+
+    def is_connected(self, eio_sid: str) -> bool:
+        """Whether this client is in any namespace, or about to be."""
+        return any(self.manager.sid_from_eio_sid(eio_sid, namespace) for namespace in self.namespaces)
+
+    def _engineio_server_class(self) -> Callable[..., EngineServer]:
+        return EngineServer
+
+    def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> Work:
+        self.environ[eio_sid] = environ
+        self._newcomers.put(eio_sid, self._connect_within_s)
+        return None
+
+    def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> Work:
+        try:
+            packet = self._complete(eio_sid, data)
+            return None if packet is None else self._dispatch(eio_sid, packet)
+        except Malformed as fault:
+            log.info("malformed packet", fault=str(fault))
+            self.eio.close(eio_sid, PROTOCOL_ERROR, TRANSPORT_ERROR)
+            return None
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        for namespace in self.namespaces:
+            await self._handle_disconnect(eio_sid, namespace, reason)
+        self._binary_packet.pop(eio_sid, None)
+        self.environ.pop(eio_sid, None)
+
+    def _complete(self, eio_sid: str, data: str | bytes) -> Received | None:
+        """The packet, once it has all its attachments; nothing else may come between them."""
+        waiting: Received | None = self._binary_packet.get(eio_sid)
+        if isinstance(data, bytes):
+            if waiting is None:
+                raise Malformed("an attachment of nothing")
+            if not waiting.attach(data):
+                return None
+            del self._binary_packet[eio_sid]
+            return waiting
+        if waiting is not None:
+            raise Malformed("text where an attachment belongs")
+        packet = decode(data)
+        if packet.missing:
+            self._check_connected(eio_sid, packet)
+            self._binary_packet[eio_sid] = packet
+            return None
+        return packet
+
+    def _dispatch(self, eio_sid: str, packet: Received) -> Work:
+        namespace = packet.namespace
+        if packet.kind == stock.CONNECT:
+            return self._connect(eio_sid, namespace, packet.data)
+        self._check_connected(eio_sid, packet)
+        if packet.kind == stock.DISCONNECT:
+            work: Work = self._leave(eio_sid, namespace)
+        elif packet.kind == stock.EVENT:
+            work = self._handle_event(eio_sid, namespace, packet.ack, packet.data)
+        else:
+            work = self._handle_ack(eio_sid, namespace, packet.ack, packet.data)
+        return work
+
+    def _check_connected(self, eio_sid: str, packet: Received) -> None:
+        """Section "Connection to a namespace": nothing is exchanged before, or after it was left."""
+        if self.manager.sid_from_eio_sid(eio_sid, packet.namespace) is None:
+            raise Malformed("not connected to this namespace")
+
+    def _connect(self, eio_sid: str, namespace: str, auth: Any) -> Work:
+        if self.manager.sid_from_eio_sid(eio_sid, namespace) is not None:
+            raise Malformed("connected to this namespace already")
+        if namespace in self.namespaces:
+            work: Work = self._handle_connect(eio_sid, namespace, auth)
+        else:
+            work = self._send_packet(eio_sid, Packet(stock.CONNECT_ERROR, INVALID_NAMESPACE, namespace))
+        return work
+
+    async def _leave(self, eio_sid: str, namespace: str) -> None:
+        await self._handle_disconnect(eio_sid, namespace, self.reason.CLIENT_DISCONNECT)
+        self._newcomers.put(eio_sid, self._connect_within_s)
+
+    def _close_unless_connected(self, eio_sid: str) -> None:
+        """Section "Connection to a namespace": a client that connects to none is disconnected after a while."""
+        if eio_sid in self.environ and not self.is_connected(eio_sid):
+            self.eio.close(eio_sid)

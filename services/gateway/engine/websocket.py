@@ -1,0 +1,209 @@
+"""The WebSocket transport, on a connection that has been taken over from aiohttp.
+
+After the handshake the connection leaves aiohttp altogether: its protocol, parser, request and tasks are freed,
+and frames are read where the bytes arrive, without a task to wake up. An idle client costs 7 KB instead of 13
+(docs/adr/0010).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+import structlog
+from aiohttp import WSMsgType, web
+from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
+from aiohttp.http import WebSocketError
+
+from services.gateway.engine import packets
+from services.gateway.engine.session import NORMAL, TRANSPORT_CLOSE, TRANSPORT_ERROR
+from services.gateway.engine.wheel import Wheel
+
+MAX_OUTBOX_BYTES: Final = 1024 * 1024
+"""What may wait for a client that does not read; with more it is closed as slow."""
+CLOSE_WITHIN_S: Final = 2.0
+"""How long a client has to answer a close frame; then the connection ends without its answer."""
+
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+OnPacket = Callable[[str | bytes], None]
+OnLost = Callable[[str], None]
+
+log = structlog.get_logger(__name__)
+
+
+class NotAHandshake(ValueError):
+    """A request that asks for a WebSocket in a way that RFC 6455 does not allow."""
+
+
+async def accept(
+    request: web.Request, first: bytes, max_bytes: int, closing: Wheel[WebSocket]
+) -> tuple[WebSocket, web.StreamResponse]:
+    """Answer the handshake, the frame `first` right behind it, and take the connection over.
+
+    Raises `NotAHandshake`, and ConnectionError where nobody is there any more.
+    """
+    response = web.Response(status=101, headers=_handshake(request))
+    writer = await response.prepare(request)
+    protocol = request.protocol
+    connection = protocol.transport
+    if connection is None or writer is None:
+        raise ConnectionResetError
+    # Headers and frame leave in one write: each write wakes the client up, a tenth of a connect's cost.
+    await writer.write_eof(first)
+    # To aiohttp it is now as if the client had gone, except that its transport stays open and is ours.
+    protocol.transport = None
+    protocol.connection_lost(None)
+    websocket = WebSocket(connection, max_bytes, closing)
+    connection.set_protocol(websocket)
+    return websocket, response
+
+
+def _handshake(request: web.Request) -> dict[str, str]:
+    """RFC 6455, section 4.2. No extension is agreed on: permessage-deflate costs 256 KB a connection."""
+    headers = request.headers
+    key = headers.get("Sec-WebSocket-Key", "")
+    try:
+        is_key = len(base64.b64decode(key, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        is_key = False
+    tokens = {token.strip().lower() for token in headers.get("Connection", "").split(",")}
+    upgrades = headers.get("Upgrade", "").strip().lower() == "websocket" and "upgrade" in tokens
+    if request.method != "GET" or not upgrades or not is_key or headers.get("Sec-WebSocket-Version") != "13":
+        raise NotAHandshake
+    accepted = base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest())
+    return {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accepted.decode()}
+
+
+class WebSocket(asyncio.Protocol):
+    """Frames in, frames out. `on_packet` and `on_lost` are its session's, or an upgrade's under way."""
+
+    __slots__ = ("_closing", "_connection", "_held", "_is_closing", "_reader", "on_lost", "on_packet")
+
+    name = "websocket"
+
+    def __init__(self, connection: asyncio.Transport, max_bytes: int, closing: Wheel[WebSocket]) -> None:
+        self._connection = connection
+        self._closing = closing
+        self._is_closing = False
+        self._held = False
+        # aiohttp's reader refuses a message of its limit, too.
+        self._reader: Any = WebSocketReader(_Inbox(self), max_bytes + 1, False, True)
+        self.on_packet: OnPacket | None = None
+        self.on_lost: OnLost | None = None
+
+    # What the loop calls.
+
+    def data_received(self, data: bytes) -> None:
+        if self._reader is not None:
+            self._reader.feed_data(data)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._ended(TRANSPORT_CLOSE)
+
+    # What the session calls.
+
+    def take(self, frames: list[bytes]) -> bool:
+        connection = self._connection
+        data = frames[0] if len(frames) == 1 else b"".join(frames)
+        # What waited before this turn the client has not read; one that keeps up may get much at once.
+        unread = connection.get_write_buffer_size()
+        if unread and unread + len(data) > MAX_OUTBOX_BYTES:
+            return False
+        connection.write(data)
+        return True
+
+    def hold(self) -> None:
+        if not self._held and not self._is_closing:
+            self._held = True
+            self._connection.pause_reading()
+
+    def go_on(self) -> None:
+        if self._held and not self._is_closing:
+            self._connection.resume_reading()
+        self._held = False
+
+    def close(self, code: int = NORMAL) -> None:
+        """RFC 6455, section 7.1: send a close frame, then wait for the client's, so that ours is not lost."""
+        if self._is_closing:
+            return
+        self.go_on()
+        self._is_closing = True
+        self.on_packet = self.on_lost = None
+        self._connection.write(packets.close_frame(code))
+        self._closing.put(self, CLOSE_WITHIN_S)
+
+    def closed_by_client(self) -> None:
+        self.close(NORMAL)
+
+    def abort(self) -> None:
+        self._is_closing = True
+        self._reader = self.on_packet = self.on_lost = None
+        self._connection.abort()
+
+    def give_up(self) -> None:
+        """The client has not answered the close frame."""
+        if self._reader is not None:
+            self.abort()
+
+    # What the reader has found.
+
+    def frame(self, kind: WSMsgType, content: Any) -> None:
+        if kind is WSMsgType.TEXT or kind is WSMsgType.BINARY:
+            if self.on_packet is not None:
+                self.on_packet(content)
+        elif kind is WSMsgType.PING:
+            if not self._is_closing:
+                self._connection.write(packets.pong_frame(bytes(content)))
+        elif kind is WSMsgType.CLOSE:
+            self._answer_close(content)
+
+    def broken(self, fault: BaseException) -> None:
+        """Not WebSocket, or more than is allowed: the fault says the close code."""
+        code = fault.code if isinstance(fault, WebSocketError) else 1002
+        on_lost = self.on_lost
+        self.close(code)
+        if on_lost is not None:
+            on_lost(TRANSPORT_ERROR)
+
+    def _answer_close(self, code: int) -> None:
+        if not self._is_closing:
+            self._connection.write(packets.close_frame(code or NORMAL))
+        self._connection.close()
+        self._ended(TRANSPORT_CLOSE)
+
+    def _ended(self, reason: str) -> None:
+        on_lost = self.on_lost
+        self._is_closing = True
+        self._reader = self.on_packet = self.on_lost = None
+        if on_lost is not None:
+            on_lost(reason)
+
+
+class _Inbox(WebSocketDataQueue):
+    """Where aiohttp's compiled reader puts frames: they are handled at once instead of queued for a task.
+
+    The queue's own state is deliberately left as it is without `__init__`: empty, so that the reader never stalls.
+    """
+
+    __slots__ = ("_websocket",)
+
+    def __init__(self, websocket: WebSocket) -> None:
+        self._websocket = websocket
+
+    def feed_data(self, data: Any, size: int) -> None:
+        try:
+            self._websocket.frame(data[0], data[1])
+        except Exception:  # nothing is above but compiled code that would drop it
+            log.exception("frame failed")
+            self._websocket.broken(cast("BaseException", WebSocketError(1011, "")))
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        self._websocket.broken(exc)
+
+    def feed_eof(self) -> None:
+        """The connection's end is noticed where the loop says it."""

@@ -1,0 +1,94 @@
+"""The service `bench`, through a gateway that has never heard of it, driven by the benchmarks' own clients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from bench import servers
+from bench.client import Client, Unfit, argument_of, event_frame
+from bench.crowd import Crowd, crowd_of, tokens_of
+from bench.number_client import NumberClient, Tally
+from bench.servers import System
+from tests.waiting import in_own_task
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def system() -> AsyncIterator[System]:
+    async with in_own_task(servers.pulso("bench.service", "services.numbers")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def crowd(system: System) -> AsyncIterator[Crowd]:
+    async with crowd_of(system, 2) as two:
+        yield two
+
+
+async def answer_of(client: Client, event: str, payload: Any) -> Any:
+    answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    client.on_ack = lambda _, frame: answered.set_result(argument_of(frame))
+    client.send(event_frame(event, payload, ack=7))
+    async with asyncio.timeout(10):
+        return await answered
+
+
+async def test_any_object_comes_back(crowd: Crowd) -> None:
+    anything = {"a": [1, 2.5, None, {"b": "ç"}], "big": 2**70}
+    assert await answer_of(crowd.clients[0], "bench:echo", anything) == anything
+
+
+async def test_a_value_is_stored_and_a_wrong_one_refused(crowd: Crowd) -> None:
+    assert await answer_of(crowd.clients[0], "bench:store", {"value": 37}) == {"value": 37}
+    assert (await answer_of(crowd.clients[0], "bench:store", {"value": -1}))["error"]["code"] == "bad_request"
+
+
+async def test_members_of_a_topic_are_told_in_order_and_strangers_nothing(crowd: Crowd) -> None:
+    member, stranger = crowd.clients
+    ticks: list[Any] = []
+    strange: list[bytes] = []
+    complete = asyncio.Event()
+
+    def take(_client: Client, frame: bytes) -> None:
+        if frame.startswith(b'42["bench:tick"'):
+            ticks.append(argument_of(frame))
+            if len(ticks) == 3:
+                complete.set()
+
+    member.on_event = take
+    stranger.on_event = lambda _, frame: strange.append(frame)
+    assert await answer_of(member, "bench:join", {"topic": "news"}) == {}
+    last = (await answer_of(stranger, "bench:publish", {"topic": "news", "count": 3, "size": 5}))["last"]
+    async with asyncio.timeout(10):
+        await complete.wait()
+    assert ticks == [{"n": number, "text": "xxxxx"} for number in (last - 2, last - 1, last)]
+    assert not [frame for frame in strange if b"bench:tick" in frame]
+
+
+async def test_an_error_gives_no_figure(crowd: Crowd) -> None:
+    with pytest.raises(Unfit, match="bad_request"):
+        await crowd.ask(event_frame("bench:publish", {"topic": "news", "count": 0}, ack=1))
+
+
+async def test_a_number_client_is_greeted_with_what_it_was_promised(system: System) -> None:
+    tally = Tally()
+    (token,) = await tokens_of(system, 1)
+    client = NumberClient(token, tally)
+    assert await client.connect(system.port) == (0, 1)
+    client.send_value()
+    client.draw()
+    async with asyncio.timeout(10):
+        await tally.all_answered.wait()
+    client.close()
+    greeting = await client.connect(system.port)
+    assert greeting == (1, client.step)
+    assert client.is_kept(*greeting)
+    assert not client.is_kept(2, client.step)
+    assert (tally.sent, tally.refused.total(), tally.wrong) == (2, 0, 0)
+    client.close()

@@ -1,0 +1,126 @@
+"""What a client can cost: slow readers, many at once, and what stays behind when they leave."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import time
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from pulso.tasks import Tasks
+from services.gateway import metrics
+from services.gateway.engine import packets
+from services.gateway.engine.members import Members
+from services.gateway.engine.server import EngineServer
+from services.gateway.engine.websocket import WebSocket
+from tests.services.gateway.engine.conftest import listening
+from tests.services.gateway.engine.test_frames import KEY
+from tests.waiting import eventually
+
+HANDSHAKE = (
+    "GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+    f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
+).encode()
+
+
+def held(kind: type) -> list[object]:
+    """The objects of this class that something still refers to."""
+    gc.collect()
+    return [thing for thing in gc.get_objects() if isinstance(thing, kind)]
+
+
+async def test_a_client_that_does_not_read_is_closed_and_the_others_are_not() -> None:
+    ended: list[str] = []
+    async with Tasks() as tasks:
+        engine = EngineServer(tasks=tasks)
+        engine.on("disconnect", lambda _sid, reason: ended.append(reason))
+        app = web.Application()
+        engine.attach(app, "/engine.io/")
+        async with listening(app) as url, aiohttp.ClientSession(url) as http:
+            address = urlsplit(url)
+            with socket.create_connection((address.hostname, address.port)) as deaf:
+                deaf.sendall(
+                    b"GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
+                    % KEY.encode()
+                )
+                async with http.ws_connect("/engine.io/?EIO=4&transport=websocket") as reading:
+                    await reading.receive_str()
+                    await eventually(lambda: len(engine.sessions) == 2)
+                    slow_before = metrics.SLOW_CLOSES._value.get()
+                    frame = packets.message_frame("x" * 65_536)
+                    sent = 0
+                    while not ended:
+                        for session in list(engine.sessions.values()):
+                            session.send(frame)
+                        sent += 1
+                        assert sent < 1000
+                        assert len(await reading.receive_str(timeout=5)) == 65_537
+                    assert ended == ["transport error"]
+                    assert metrics.SLOW_CLOSES._value.get() == slow_before + 1
+                    assert len(engine.sessions) == 1
+        await engine.shutdown()
+
+
+async def test_a_websocket_leaves_nothing_of_http_behind() -> None:
+    """That aiohttp lets go of a connection taken over is not promised by it: this is where it would show."""
+    async with Tasks() as tasks:
+        engine = EngineServer(tasks=tasks)
+        app = web.Application()
+        engine.attach(app, "/engine.io/")
+        async with listening(app) as url, aiohttp.ClientSession(url) as http:
+            before = asyncio.all_tasks()
+            sockets = [await http.ws_connect("/engine.io/?EIO=4&transport=websocket") for _ in range(20)]
+            for opened in sockets:
+                await opened.receive_str()
+            await eventually(lambda: asyncio.all_tasks() == before)
+            await eventually(lambda: not held(RequestHandler))
+            await asyncio.gather(*(opened.close() for opened in sockets))
+            await eventually(lambda: not engine.sessions)
+        await engine.shutdown()
+
+
+async def test_sessions_that_are_over_are_freed(server: str) -> None:
+    async with aiohttp.ClientSession(server) as http:
+        for _ in range(20):
+            async with http.ws_connect("/socket.io/?EIO=4&transport=websocket") as opened:
+                await opened.receive_str()
+                await opened.send_str("40")
+                await opened.receive_str()
+    await eventually(lambda: not held(WebSocket))
+
+
+@pytest.mark.parametrize("count", [20_000])
+async def test_clients_that_leave_cost_the_same_however_many_they_are(count: int) -> None:
+    members = Members()
+
+    class Engine:
+        number = 0
+
+        def generate_id(self) -> str:
+            self.number += 1
+            return f"id{self.number}"
+
+    members.server = type("Server", (), {"eio": Engine()})()
+
+    async def all_leave(clients: int) -> float:
+        sids = [str(await members.pre_connect(f"e{number}", "/")) for number in range(clients)]
+        for sid in sids:
+            await members.connect(sid, "/")
+        started = time.perf_counter()
+        for sid in sids:
+            members.pre_disconnect(sid, "/")
+            await members.disconnect(sid, "/")
+        return (time.perf_counter() - started) / clients
+
+    few = min([await all_leave(count // 20) for _ in range(5)])
+    many = await all_leave(count)
+    assert many < few * 5
+    assert not members._sids
+    assert not members._engine_ids

@@ -1,0 +1,98 @@
+"""RFC 6455 by hand: frames in pieces, in one chunk, and broken ones."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import pytest
+
+KEY = base64.b64encode(b"sixteen  letters").decode()
+
+
+class Wire:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def send(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    async def frame(self) -> tuple[int, bytes]:
+        """Opcode and payload of the next frame that is no ping of Engine.IO's."""
+        while True:
+            first, size = await self._reader.readexactly(2)
+            payload = await self._reader.readexactly(size)
+            if payload != b"2":
+                return first & 0x0F, payload
+            self.send(masked(0x81, b"3"))
+
+
+def masked(first: int, payload: bytes) -> bytes:
+    """A short client frame; masked with zeros, which leaves the payload readable."""
+    return bytes((first, 0x80 | len(payload), 0, 0, 0, 0)) + payload
+
+
+@contextlib.asynccontextmanager
+async def wire(server: str) -> AsyncIterator[Wire]:
+    address = urlsplit(server)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(
+        f"GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {address.netloc}\r\nUpgrade: websocket\r\n"
+        f"Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n".encode()
+    )
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert b"Extensions" not in head  # compression is not agreed on
+    opened = Wire(reader, writer)
+    assert (await opened.frame())[1].startswith(b'0{"sid"')
+    try:
+        yield opened
+    finally:
+        writer.close()
+
+
+async def test_a_message_in_pieces_is_one_message(server: str) -> None:
+    """Section 5.4, a ping between the pieces included."""
+    async with wire(server) as raw:
+        raw.send(masked(0x01, b"4he") + masked(0x89, b"?") + masked(0x00, b"l") + masked(0x80, b"lo"))
+        assert await raw.frame() == (0xA, b"?")
+        assert await raw.frame() == (1, b"4hello")
+
+
+async def test_frames_that_arrive_byte_by_byte_are_read(server: str) -> None:
+    async with wire(server) as raw:
+        for byte in masked(0x81, b"4slow"):
+            raw.send(bytes((byte,)))
+            await asyncio.sleep(0)
+        assert await raw.frame() == (1, b"4slow")
+
+
+async def test_many_frames_in_one_chunk_are_answered_in_order(server: str) -> None:
+    async with wire(server) as raw:
+        raw.send(b"".join(masked(0x81, b"4%d" % number) for number in range(500)))
+        assert [await raw.frame() for _ in range(500)] == [(1, b"4%d" % number) for number in range(500)]
+
+
+@pytest.mark.parametrize(
+    ("frames", "code"),
+    [
+        (b"\xc1\x81\0\0\0\0x", 1002),  # a reserved bit (5.2)
+        (b"\x83\x80\0\0\0\0", 1002),  # an unknown opcode
+        (b"\x09\x80\0\0\0\0", 1002),  # a ping in pieces (5.5)
+        (b"\x80\x80\0\0\0\0", 1002),  # a continuation of nothing (5.4)
+        (b"\x01\x81\0\0\0\0x\x81\x81\0\0\0\0y", 1002),  # a message within a message
+        (b"\x88\x81\0\0\0\0x", 1002),  # a close frame with half a code (5.5.1)
+        (b"\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0", 1009),  # more than anybody has
+        (b"\x81\xff\0\0\0\0\0\x0f\x42\x41\0\0\0\0", 1009),  # one byte too many, before any has come
+        (b"\x81\x82\0\0\0\0\xc3\x28", 1007),  # no UTF-8 (8.1)
+    ],
+)
+async def test_a_broken_frame_closes_with_its_code(server: str, frames: bytes, code: int) -> None:
+    async with wire(server) as raw:
+        raw.send(frames)
+        assert await raw.frame() == (8, code.to_bytes(2, "big"))
