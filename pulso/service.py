@@ -78,9 +78,8 @@ async def serve(service: Service[Any], kit: KitSettings, health: Health, stop: a
                     await asyncio.sleep(ANNOUNCE_AGAIN_S)
                     announcements.set()
 
-        async with running(leases.run(begin, end), announce()):
-            await stop.wait()
-            logger.info("draining", service=name)
+        async with running(announce()):
+            await leases.run(begin, end, stop)
         await bus.settle()  # the last replies are still to be written
 
 

@@ -6,7 +6,6 @@ POST /api/auth/logout | logout-all        ->  {}
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import msgspec
@@ -16,23 +15,13 @@ from pulso.contract import Caller, Endpoint, Nothing
 from pulso.errors import ServiceError
 from services.auth import contract as auth
 from services.gateway.api import json_response
-from services.gateway.limits import Attempts
+from services.gateway.limits import AccountLimits
 from services.gateway.requests import Edge, json_body
 from services.gateway.sessions import Sessions
 
 Req = TypeVar("Req")
 
 NEW_COOKIE: Final = web.RequestKey("new_cookie", auth.SignedIn)
-
-
-@dataclass(frozen=True, slots=True)
-class AccountLimits:
-    """What is counted per minute: failed logins by account and address, and by address alone ("sprays")."""
-
-    logins: Attempts
-    sprays: Attempts
-    registrations: Attempts
-    guests: Attempts
 
 
 class Account:

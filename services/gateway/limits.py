@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -18,6 +19,7 @@ from redis.exceptions import RedisError
 
 from pulso.contract import Caller
 from pulso.errors import ServiceError
+from services.settings import GatewaySettings
 
 WINDOW_S: Final = 60
 MAX_LOCAL_KEYS: Final = 10_000
@@ -127,3 +129,27 @@ class Attempts:
         if key in self._local or len(self._local) < MAX_LOCAL_KEYS:
             self._local[key] = (count + hits, until)
         return count + hits, int(until - now)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLimits:
+    """What is counted per minute: failed logins by account and address, and by address alone ("sprays")."""
+
+    logins: Attempts
+    sprays: Attempts
+    registrations: Attempts
+    guests: Attempts
+
+
+def account_limits(redis: Redis, prefix: str, settings: GatewaySettings) -> AccountLimits:
+    clock = asyncio.get_running_loop().time
+
+    def attempts(kind: str, limit: int) -> Attempts:
+        return Attempts(redis, prefix=prefix, kind=kind, limit=limit, clock=clock)
+
+    return AccountLimits(
+        logins=attempts("login", settings.limit_logins_per_minute),
+        sprays=attempts("spray", settings.limit_logins_per_minute * SPRAY_FACTOR),
+        registrations=attempts("register", settings.limit_registrations_per_minute),
+        guests=attempts("guest", settings.limit_guests_per_minute),
+    )
