@@ -25,10 +25,11 @@ from services.auth import contract as auth
 from services.gateway import contract, metrics
 from services.gateway.account import Account
 from services.gateway.api import Api
+from services.gateway.assets import setup_assets
 from services.gateway.hub import Hub
 from services.gateway.journal import Journal
 from services.gateway.limits import AccountLimits, SocketCounts, account_limits
-from services.gateway.pages import setup_assets, setup_pages
+from services.gateway.pages import setup_pages
 from services.gateway.relay import MAX_PAYLOAD_BYTES, Relay
 from services.gateway.requests import Edge
 from services.gateway.responses import guard, secure_headers

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import aiohttp
 import socketio
+from socketio.exceptions import BadNamespaceError as NotConnected
 from socketio.exceptions import ConnectionError as Refused
 
 from tests.waiting import eventually
@@ -22,8 +23,6 @@ ANSWERED_WITHIN_S: Final = 10.0
 TRY_AGAIN_S: Final = 0.05
 LOST: Final = "lost"
 """What became of a call whose socket was gone before the answer came."""
-
-Told = tuple[str, Any]
 
 
 @dataclass(slots=True)
@@ -38,7 +37,7 @@ class Hopes:
 
 
 class Person:
-    """A guest with at most one socket at a time; `urls` are the gateways to come back to, in that order."""
+    """A guest with at most one socket at a time."""
 
     def __init__(self, http: aiohttp.ClientSession, name: str, token: str) -> None:
         self.name = name
@@ -47,7 +46,8 @@ class Person:
         self.acks = 0
         self.refusals: Counter[str] = Counter()
         self.ends: list[str] = []
-        self.told: list[Told] = []
+        """Why sockets ended that were not closed by this person."""
+        self.told: list[tuple[str, Any]] = []
         self._http = http
         self._socket: Any = None
         self._calls: set[asyncio.Future[Any]] = set()
@@ -78,7 +78,7 @@ class Person:
             await self._socket.emit(event, payload, callback=lambda answer: _answer(answered, answer))
             async with asyncio.timeout(ANSWERED_WITHIN_S):
                 return await answered
-        except socketio.exceptions.BadNamespaceError:
+        except NotConnected:
             return LOST
         finally:
             self._calls.discard(answered)
@@ -101,6 +101,16 @@ class Person:
                 await asyncio.sleep(TRY_AGAIN_S)
                 if urls and not self.is_connected:
                     await self.connect(*urls)
+
+    @contextlib.asynccontextmanager
+    async def another_tab(self, url: str) -> AsyncIterator[Person]:
+        """The same guest once more, connected to this gateway."""
+        tab = Person(self._http, self.name, self.token)
+        await tab.connect(url)
+        try:
+            yield tab
+        finally:
+            await tab.close()
 
     def mark(self) -> int:
         """A point in time: what is told from now on has this index or a higher one."""
@@ -129,7 +139,8 @@ class Person:
         self.told.append((event, payload[0] if payload else None))
 
     async def _end(self, reason: str) -> None:
-        self.ends.append(reason)
+        if reason != socketio.AsyncClient.reason.CLIENT_DISCONNECT:
+            self.ends.append(reason)
         for answered in self._calls:
             _answer(answered, LOST)
 
@@ -181,14 +192,9 @@ async def everybody_acked(people: Sequence[Person], *, within_s: float) -> None:
 async def nothing_is_lost(people: Iterable[Person], url: str) -> None:
     """Everybody's number stands where it was acknowledged to, for a new socket at this gateway."""
 
-    async def stands(person: Person) -> int:
-        witness = Person(person._http, person.name, person.token)
-        await witness.connect(url)
-        await witness.close()
-        return int(witness.heard("numbers:value")[-1]["value"])
-
     for person in people:
-        value = await stands(person)
+        async with person.another_tab(url) as tab:
+            value = tab.heard("numbers:value")[0]["value"]
         assert person.hopes.allow(value), f"{person.name}: {value} is stored, {person.hopes}"
 
 
