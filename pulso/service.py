@@ -21,7 +21,7 @@ from pulso.probes import OK, STANDBY, Health, ops_server
 from pulso.process import faults_exit, load_or_exit, run_until_signal
 from pulso.push import Push
 from pulso.settings import KitSettings
-from pulso.shard import Context, Service, Shard, check_split
+from pulso.shard import Context, Service, Shard, check_folder, check_split
 
 S = TypeVar("S")
 
@@ -106,6 +106,7 @@ def run_process(
     log.configure(level=kit.log_level, form=kit.log_format)
     service = build(settings)
     with faults_exit():
+        check_folder(kit.data)
         check_split(kit.data, service.contract.service, service.shards)
 
     async def main(stop: asyncio.Event) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +31,7 @@ from services.gateway.pages import setup_pages
 from services.gateway.relay import MAX_PAYLOAD_BYTES, Relay
 from services.gateway.requests import Edge
 from services.gateway.responses import guard, secure_headers
+from services.gateway.server import listening
 from services.gateway.sessions import Sessions
 from services.gateway.sockets import Sockets
 from services.settings import GatewaySettings
@@ -155,18 +154,3 @@ def greet_all(gateway: Gateway) -> None:
     """A service that is new here has not greeted anybody yet."""
     for connection in gateway.hub.connections.values():
         gateway.relay.greet(connection)
-
-
-@contextlib.asynccontextmanager
-async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
-    """Take connections meanwhile. Raises OSError where the port is taken."""
-    # Open sockets are closed by `close_gradually`; what is left then must not hold up the end.
-    # nginx keeps idle connections for 30 s and must be the one that ends them.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=75.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port, backlog=2048).start()
-        log.info("listening", host=host, port=port)
-        yield
-    finally:
-        await runner.cleanup()

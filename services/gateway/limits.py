@@ -7,9 +7,10 @@ away each gateway counts for itself. Sockets are counted by each gateway on its 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,6 +82,38 @@ class SocketCounts:
             counter[key] -= 1
             if counter[key] <= 0:
                 del counter[key]
+
+
+class Turns:
+    """Few at a time for each subject: whoever waits is let in only after those before were counted.
+
+    Without this, guesses sent all at once would each find that none of the others has failed yet.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._waiting: Counter[str] = Counter()
+        self._turns: dict[str, asyncio.Semaphore] = {}
+
+    @contextlib.asynccontextmanager
+    async def of(self, subject: str, *, within_s: float) -> AsyncIterator[None]:
+        """Raises `ServiceError("unavailable")` where the turn does not come in time."""
+        turn = self._turns.setdefault(subject, asyncio.Semaphore(self._at_once))
+        self._waiting[subject] += 1
+        try:
+            try:
+                async with asyncio.timeout(within_s):
+                    await turn.acquire()
+            except TimeoutError:
+                raise ServiceError("unavailable", "Too many attempts at once. Try again in a moment.") from None
+            try:
+                yield
+            finally:
+                turn.release()
+        finally:
+            self._waiting[subject] -= 1
+            if not self._waiting[subject]:
+                del self._waiting[subject], self._turns[subject]
 
 
 class Attempts:

@@ -16,13 +16,13 @@ from typing import Any, Final
 import msgspec
 import socketio
 import structlog
-from engineio.packet import Packet
+from engineio.packet import MESSAGE, Packet
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from pulso.errors import ServiceError
 from pulso.tasks import Tasks
 from services.gateway import contract, metrics
-from services.gateway.connection import Connection, ack_frame
+from services.gateway.connection import Connection
 from services.gateway.hub import Hub
 from services.gateway.limits import SocketCounts, TokenBucket
 from services.gateway.relay import MAX_PAYLOAD_BYTES, Relay
@@ -39,7 +39,7 @@ CLOSE_PAUSE_S: Final = 0.01
 
 # `2`, the ack's id, the event's name without escapes, and the argument as it is, up to the closing bracket.
 _EVENT: Final = re.compile(r'2(\d{0,15})\[\s*"([^"\\\x00-\x1f]{1,100})"\s*(?:,(.*))?\]\s*', re.DOTALL)
-_ACK_ID: Final = re.compile(r"[25](?:\d+-)?(\d{1,15})")
+_ACK_ID: Final = re.compile(r"(?:2|5\d{1,15}-)(\d{1,15})(?!\d)")
 
 log = structlog.get_logger(__name__)
 
@@ -86,8 +86,11 @@ class Sockets(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio ha
         asyncio.get_running_loop().call_later(CONNECT_WITHIN_S, self._close_unless_connected, eio_sid)
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
-        if eio_sid in self._by_engine_id:
-            return  # connecting once more to the same namespace changes nothing
+        connected = self._by_engine_id.get(eio_sid)
+        if connected is not None:  # once more to the same namespace changes nothing, and there is no other
+            if namespace not in (None, "/") and connected.bucket.take(asyncio.get_running_loop().time()):
+                connected.send(Packet(MESSAGE, f'4{namespace},{{"message":"Invalid namespace"}}'))
+            return
         try:
             await super()._handle_connect(eio_sid, namespace, data)
         finally:
@@ -105,12 +108,13 @@ class Sockets(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio ha
             if token is not None and not isinstance(token, str):
                 raise ServiceError("unauthorized", "The token is a text.")
             caller = await self._sessions.of_handshake(environ["aiohttp.request"], token, sid)
+            send = self._sender(engine_id)
             self._counts.take(caller)
         except ServiceError as error:
             raise Refused(error.code) from None
         self._by_engine_id[engine_id] = Connection(
             caller,
-            send=self._sender(engine_id),
+            send=send,
             close=lambda: self._tasks.spawn(self.disconnect(sid), "close"),
             bucket=TokenBucket(self._events_per_second, asyncio.get_running_loop().time()),
         )
@@ -124,7 +128,10 @@ class Sockets(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio ha
             self._relay.greet(connection)
 
     def _disconnected(self, sid: str, _reason: str) -> None:
-        self._forget(self.manager.eio_sid_from_sid(sid, "/"))
+        engine_id = self.manager.eio_sid_from_sid(sid, "/")
+        self._forget(engine_id)
+        # A client may leave the namespace and keep the transport, which no limit counts then.
+        asyncio.get_running_loop().call_later(CONNECT_WITHIN_S, self._close_unless_connected, engine_id)
 
     def _forget(self, engine_id: str) -> None:
         connection = self._by_engine_id.pop(engine_id, None)
@@ -151,20 +158,19 @@ class Sockets(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio ha
             except (ValueError, KeyError, TypeError, RecursionError) as fault:
                 log.info("malformed packet", fault=str(fault)[:200])
                 self._close_transport(eio_sid)
-        else:
+        elif connection is None or data[:1] not in ("3", "6"):  # an ACK to nothing that we asked harms nobody
             self._close_transport(eio_sid)
 
     def _refuse(self, connection: Connection, packet: str) -> None:
         """An event that none of ours can be: binary, of another namespace, with an odd name."""
-        error = ServiceError("bad_request", "Send an event of this server with one JSON object.")
-        metrics.RECEIVED.labels(error.code).inc()
         ack = _ACK_ID.match(packet)
-        if ack is not None:
-            connection.send(ack_frame(ack.group(1), error.encode()))
+        self._relay.malformed(connection, packet.encode(), ack.group(1) if ack else "")
 
     def _sender(self, engine_id: str) -> Callable[[Packet], None]:
         """Queues frames in the engine's own queue, so that order with the engine's packets is kept."""
-        socket = self.eio.sockets[engine_id]
+        socket = self.eio.sockets.get(engine_id)
+        if socket is None:  # it went while its client was authenticated
+            raise ServiceError("unauthorized", "The connection is gone.")
 
         def send(frame: Packet) -> None:
             if socket.closed or socket.closing:

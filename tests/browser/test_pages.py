@@ -200,6 +200,9 @@ async def test_an_asset_without_its_version_is_asked_for_again(serve: Serve) -> 
         "%2fetc%2fpasswd",
         ".%00",
         "js/.x",
+        "js/socket.js/",
+        "js//socket.js",
+        "x" * 300,
     ],
 )
 async def test_what_is_no_asset_is_not_found(serve: Serve, path: str) -> None:
