@@ -26,6 +26,7 @@ from pulso.shard import Context, Service, Shard, check_folder, check_split
 S = TypeVar("S")
 
 ANNOUNCE_AGAIN_S: Final = 0.5
+FAILED_FOR_S: Final = 10.0
 
 logger = structlog.get_logger(__name__)
 
@@ -41,7 +42,7 @@ async def serve(service: Service[Any], kit: KitSettings, health: Health, stop: a
         leases = Leases(redis, prefix=kit.redis_prefix, service=name, shards=service.shards, instance=up.instance)
         instance = _Instance(service, kit, up, leases)
         health.watch(f"{name}.bus", lambda: OK if up.link.is_up else NO_REDIS)
-        health.watch(f"{name}.shards", lambda: OK if instance.shards else STANDBY)
+        health.watch(f"{name}.shards", instance.check)
         await before(stop, up.bus.listen(up.bus.inbox, instance.accept))
         if stop.is_set():
             return
@@ -61,6 +62,7 @@ class _Instance:
         self._manifest = manifest_of(service.contract, service.shards)
         self._count = metrics.SHARDS_ACTIVE.labels(service.contract.service)
         self._announce = asyncio.Event()
+        self._failed_at = float("-inf")
         self.shards: dict[int, Shard] = {}
         up.link.on_gap(self._announce.set)
 
@@ -69,6 +71,13 @@ class _Instance:
         if rest := self._up.bus.take_replies(batch):
             logger.warning("not for an instance's inbox", envelopes=len(rest))
 
+    def check(self) -> str:
+        """Standing by is fine as long as it could serve: a shard that lately did not start says otherwise."""
+        if self.shards:
+            return OK
+        failed_s = asyncio.get_running_loop().time() - self._failed_at
+        return STANDBY if failed_s > FAILED_FOR_S else "a shard does not start: see the log"
+
     async def begin(self, number: int) -> None:
         bus = self._up.bus
         context = Context(number, self._service.shards, self._data, bus, Push(bus))
@@ -76,6 +85,7 @@ class _Instance:
         try:
             await shard.begin()
         except BaseException:
+            self._failed_at = asyncio.get_running_loop().time()
             await shard.end()
             raise
         self.shards[number] = shard

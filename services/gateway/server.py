@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from pulso.errors import ServiceError
+from pulso.process import taking_port
 from services.gateway.api import error_response
 from services.gateway.responses import HEADERS, NO_CONTENT_POLICY, as_error
 
@@ -71,7 +72,7 @@ class _Connection(web.RequestHandler):
 
 @contextlib.asynccontextmanager
 async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
-    """Take connections meanwhile. Raises OSError where the port is taken."""
+    """Take connections meanwhile. Raises `CannotListen` where the port is taken."""
     # Open sockets are closed by `Sockets.close_gradually`; what is left then must not hold up the end.
     runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
@@ -84,7 +85,8 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
         return _Connection(manager, loop=loop, **options)
 
     try:
-        server = await loop.create_server(connection, host, port, backlog=2048)
+        with taking_port(host, port):
+            server = await loop.create_server(connection, host, port, backlog=2048)
         try:
             log.info("listening", host=host, port=port)
             yield

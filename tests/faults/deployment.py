@@ -23,6 +23,10 @@ STARTS_WITHIN_S: Final = 30.0
 STOPS_WITHIN_S: Final = 10.0
 """What an operator is promised: a process that is asked to stop has ended by then."""
 
+ASK_AGAIN_S: Final = 0.1
+
+"""Below the ports that Linux and others give to outgoing connections."""
+
 PEPPER: Final = "a pepper for tests that is long enough"
 
 
@@ -59,6 +63,13 @@ class Program:
         """Ask it to end, and be told its exit code. Fails after `STOPS_WITHIN_S`."""
         return await self._end(signal.SIGTERM)
 
+    def pause(self) -> None:
+        """It hangs: its connections stay open, and nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
     async def status(self) -> str:
         """`ready`, `standby`, `unready`; `away` where nobody answers on the ops port."""
         timeout = aiohttp.ClientTimeout(total=2)
@@ -72,21 +83,32 @@ class Program:
 
     async def becomes(self, *statuses: str, within_s: float = STARTS_WITHIN_S) -> None:
         async def is_it() -> bool:
+            assert self._process is not None
+            assert self._process.returncode is None, f"{self.service} ended:\n{self.log.read_text('utf-8')}"
             return await self.status() in statuses
 
         await eventually(is_it, within_s=within_s)
+
+    async def stays(self, status: str, *, until: float) -> None:
+        """Fails if it has another status before this time of the loop's clock."""
+        while asyncio.get_running_loop().time() < until:
+            assert await self.status() == status
+            await asyncio.sleep(ASK_AGAIN_S)
 
     def complaints(self) -> list[str]:
         """Logged errors, and traces of what nothing caught: no fault of another process is a reason for any."""
         return [f"{self.service}: {line}" for line in self.log.read_text("utf-8").splitlines() if _is_fault(line)]
 
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+
     async def _end(self, number: signal.Signals) -> int:
-        process = self._process
-        if process is None or process.returncode is not None:
-            return 0
-        process.send_signal(number)
+        assert self._process is not None
+        self._signal(number)
         async with asyncio.timeout(STOPS_WITHIN_S):
-            return await process.wait()
+            return await self._process.wait()
 
 
 class Deployment:

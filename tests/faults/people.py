@@ -94,10 +94,13 @@ class Person:
         self.refusals[answer if answer == LOST else answer["error"]["code"]] += 1
         return False
 
-    async def run(self, chance: Random, *urls: str) -> None:
-        """Set one value after another until cancelled; with `urls`, come back through them when disconnected."""
+    async def run(self, chance: Random, enough: asyncio.Event, *urls: str) -> None:
+        """Set a value, and more until it is enough; with `urls`, come back through them when disconnected."""
         while True:
-            if not await self.set(chance.randrange(100)):
+            done = await self.set(chance.randrange(100))
+            if enough.is_set():
+                return
+            if not done:
                 await asyncio.sleep(TRY_AGAIN_S)
                 if urls and not self.is_connected:
                     await self.connect(*urls)
@@ -164,17 +167,19 @@ async def crowd(http: aiohttp.ClientSession, urls: Sequence[str], count: int) ->
 
 
 @contextlib.asynccontextmanager
-async def under_load(people: Iterable[Person], chance: Random, *urls: str) -> AsyncIterator[None]:
-    """All of them set values meanwhile, each as fast as it is answered."""
-    runs = [asyncio.create_task(person.run(chance, *urls), name=person.name) for person in people]
-    try:
-        yield
-        ended = [run for run in runs if run.done()]
-        assert not ended, [run.exception() for run in ended]
-    finally:
-        for run in runs:
-            run.cancel()
-        await asyncio.wait(runs)
+async def under_load(people: Iterable[Person], chance: Random, *urls: str) -> AsyncIterator[asyncio.Event]:
+    """All of them set values meanwhile, each as fast as it is answered; at the end all calls are answered.
+
+    The event, once set, has them set no more: what is set later could hide that something was lost before.
+    """
+    enough = asyncio.Event()
+    async with asyncio.TaskGroup() as runs:
+        for person in people:
+            runs.create_task(person.run(chance, enough, *urls), name=person.name)
+        try:
+            yield enough
+        finally:
+            enough.set()
 
 
 async def more_acks(people: Sequence[Person], count: int, *, within_s: float = 30.0) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from random import Random
 
 import aiohttp
@@ -57,7 +58,7 @@ async def test_a_gateway_asked_to_stop_under_load_ends_in_order_and_sends_its_cl
     async with under_load(people, chance, lost.gateway.url, kept.gateway.url):
         await more_acks(people, chance.randrange(100, 1_500))
         reading = asyncio.create_task(
-            read_to_the_end(pulso.deployment.http, lost.gateway.url, people[0].token, frames)
+            read_to_the_end(pulso.deployment.http, lost.gateway.url, people[0].token, frames.append)
         )
         await eventually(lambda: any("numbers:value" in frame for frame in frames))
         assert await lost.gateway.stop() == NORMAL_END
@@ -93,9 +94,9 @@ def row_of(watcher: Person, name: str) -> int | None:
     return next((row["value"] for row in rows if row["user"] == name), None)
 
 
-async def read_to_the_end(http: aiohttp.ClientSession, url: str, token: str, frames: list[str]) -> None:
+async def read_to_the_end(http: aiohttp.ClientSession, url: str, token: str, hear: Callable[[str], None]) -> None:
     """A client without a library: every frame as it came, until the server closes the socket."""
     async with http.ws_connect(f"{url}/socket.io/?EIO=4&transport=websocket") as socket:
         await socket.send_str("40" + json.dumps({"token": token}))
         async for message in socket:
-            frames.append(str(message.data))
+            hear(str(message.data))

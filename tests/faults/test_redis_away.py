@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from random import Random
 
 from tests.faults.conftest import PEOPLE, Pulso
 from tests.faults.deployment import Deployment
 from tests.faults.people import Person, everybody_acked, guest, more_acks, nothing_is_lost, under_load
 from tests.redis_server import RedisServer
+from tests.waiting import eventually
 
 NOTICED_WITHIN_S = 5.0
 BACK_WITHIN_S = 10.0
@@ -42,11 +42,10 @@ async def test_a_silent_redis_is_noticed_and_its_return_too(
     async with under_load(people, chance):
         await more_acks(people, chance.randrange(100, 1_500))
         pulso.deployment.redis.pause()
-        silent_until = time.monotonic() + SILENT_FOR_S
+        silent_until = asyncio.get_running_loop().time() + SILENT_FOR_S
         await pulso.become("unready", within_s=NOTICED_WITHIN_S)
-        while time.monotonic() < silent_until:  # connections to it are even made meanwhile
-            assert {await program.status() for program in pulso.all} == {"unready"}
-            await asyncio.sleep(0.1)
+        # Connections to it are even made meanwhile: that is not enough.
+        await asyncio.gather(*(program.stays("unready", until=silent_until) for program in pulso.all))
         pulso.deployment.redis.resume()
         await pulso.become("ready", within_s=BACK_WITHIN_S)
         await everybody_acked(people, within_s=BACK_WITHIN_S)
@@ -57,7 +56,7 @@ async def test_a_silent_redis_is_noticed_and_its_return_too(
     assert [person.ends for person in people] == [[]] * PEOPLE
 
 
-async def test_processes_wait_for_a_redis_that_is_not_there_yet(
+async def test_processes_start_before_redis_is_there_and_stop_while_it_is_silent(
     own_redis: RedisServer, deployment: Deployment
 ) -> None:
     own_redis.kill()
@@ -68,9 +67,9 @@ async def test_processes_wait_for_a_redis_that_is_not_there_yet(
     ana = await guest(deployment.http, programs[0].url, "Ana")
     await ana.connect(programs[0].url)
     assert await ana.set(37)
-    await ana.close()
-    for program in programs:
-        assert await program.stop() == 0
+    own_redis.pause()
+    assert await asyncio.gather(*(program.stop() for program in programs)) == [0] * len(programs)
+    await eventually(lambda: ana.ends)
 
 
 async def everybody_is_told(people: list[Person], since: list[int]) -> None:

@@ -32,17 +32,18 @@ async def test_every_fault_is_named(service: str, tmp_path: Path) -> None:
     assert not any("short" in line or "nonsense" in line for line in said)  # secrets are not shown
 
 
-async def test_auth_does_not_start_without_its_secret(tmp_path: Path) -> None:
-    code, said = await refusal("auth", {"PULSO_DATA": str(tmp_path)})
-    assert code == EX_CONFIG
-    assert [line.partition(":")[0] for line in said] == ["PULSO_PEPPER"]
-
-
 async def test_numbers_do_not_start_on_data_of_another_split(tmp_path: Path) -> None:
     (tmp_path / "numbers.sqlite3").touch()
     code, said = await refusal("numbers", {"PULSO_DATA": str(tmp_path), "PULSO_NUMBERS_SHARDS": "2"})
     assert code == EX_CONFIG
     assert [line.partition(":")[0] for line in said] == ["PULSO_NUMBERS_SHARDS"]
+
+
+async def test_numbers_do_not_start_without_a_folder_to_write_to(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, said = await refusal("numbers", {"PULSO_DATA": str(tmp_path / "file")})
+    assert code == EX_CONFIG
+    assert [line.partition(":")[0] for line in said] == ["PULSO_DATA"]
 
 
 async def refusal(service: str, settings: dict[str, str]) -> tuple[int, list[str]]:
