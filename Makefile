@@ -26,8 +26,10 @@ setup: $(INSTALLED) $(VENDORED)  ## .venv with the locked dependencies, and the 
 up: setup  ## start everything; flags go into ARGS: make up ARGS="--port 9000 --gateways 3"
 	@exec $(BIN)/pulso up $(ARGS)
 
+# Playwright's own Node.js wants a system library that a bare machine lacks; the one from the set-up does as well.
 test: setup  ## every test that needs no container engine; flags for pytest go into ARGS
-	@PULSO_TEST_BROWSER="$$(sh .ci/find-browser)" && export PULSO_TEST_BROWSER && $(BIN)/python -m pytest $(ARGS)
+	@PULSO_TEST_BROWSER="$$(sh .ci/find-browser)" && export PULSO_TEST_BROWSER && \
+	    PLAYWRIGHT_NODEJS_PATH="$$(command -v node)" $(BIN)/python -m pytest $(ARGS)
 
 lint: setup  ## ruff, mypy, import contracts, tsc
 	$(BIN)/ruff check .

@@ -6,9 +6,12 @@ import sys
 
 from cyclopts import App
 
+from pulso import __version__
+
 app = App(
     name="pulso",
     help="Pulso: a self-hosted live room for teams. Settings are PULSO_* variables; flags win over them.",
+    version=__version__,
     version_flags=["--version"],
 )
 app.command("cli.up:up", help="Run everything on this machine, until Ctrl-C.")

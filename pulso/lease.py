@@ -3,8 +3,7 @@
 A lease is a Redis key with the instance's id that lives for 3 s and is renewed every half second. Instances also
 leave a sign of life, so that each knows its fair share of the shards: two instances of a service with two shards
 serve one each, and a new instance is given some without anybody being restarted. An instance that cannot renew
-gives up before its lease runs out. Leases only choose who serves; two writers are
-kept apart by the store's lock.
+gives up before its lease runs out. Leases only choose who serves; two writers are kept apart by the store's lock.
 """
 
 from __future__ import annotations
@@ -25,6 +24,8 @@ GIVE_UP_AFTER_S: Final = 2.5
 """Without a successful renewal for this long an instance stops serving: less than `LEASE_MS`."""
 OTHERS_FIRST_S: Final = 2 * BEAT_S
 """A Redis that was away may have forgotten who holds what: those who do are given this time to say so."""
+AFTER_FAILURE_S: Final = 2.0
+"""An instance that could not start a shard leaves it to others for this long."""
 
 log = structlog.get_logger(__name__)
 
@@ -77,20 +78,25 @@ class Leases:
         """A shard no longer serves: it is given back with the next beat, for this instance or another to take."""
         self._leaving.add(shard)
 
-    async def run(self, begin: Begin, end: End) -> None:
-        """Take, renew and give back shards until cancelled; then all are given back.
+    async def run(self, begin: Begin, end: End, stop: asyncio.Event) -> None:
+        """Take, renew and give back shards until `stop`; then all are given back.
 
         `begin` starts serving a shard and may raise: then the shard is given back. `end` stops serving it. Both
         may take their time: leases are renewed meanwhile.
+
+        It is stopped by an event because a cancellation may get lost: `asyncio.wait_for`, with which redis-py
+        connects, swallows one before Python 3.12 (cpython issue 86296).
         """
         try:
-            while True:
+            while not stop.is_set():
                 share = await self._renew()
                 self._finish_what_must_go(share, end)
                 if len(self.held) < share and not self._work and _now() >= self._take_from:
                     await self._take_one(begin)
                 left_s = self._renewed_at + GIVE_UP_AFTER_S - _now()
-                await asyncio.sleep(min(BEAT_S, left_s) if left_s > 0 else BEAT_S)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(BEAT_S, left_s) if left_s > 0 else BEAT_S):
+                        await stop.wait()
         finally:
             leaving = asyncio.create_task(self._leave(end), name="leases-leave")
             while not leaving.done():
@@ -160,6 +166,7 @@ class Leases:
             self._serving.add(shard)
         except Exception:  # whatever kept it from serving, somebody else may manage
             log.exception("shard not started", service=self._service, shard=shard)
+            self._take_from = _now() + AFTER_FAILURE_S
             await self._let_go(shard)
 
     async def _finish(self, shard: int, end: End) -> None:

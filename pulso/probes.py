@@ -10,6 +10,8 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from pulso.process import taking_port
+
 OK: Final = "ok"
 STANDBY: Final = "standby"
 
@@ -36,7 +38,7 @@ class Health:
 
 @contextlib.asynccontextmanager
 async def ops_server(health: Health, *, host: str, port: int) -> AsyncIterator[None]:
-    """Answer on the ops port meanwhile."""
+    """Answer on the ops port meanwhile. Raises `CannotListen`."""
 
     async def healthz(_request: web.Request) -> web.Response:
         return _json({"status": "alive"}, 200)
@@ -56,7 +58,8 @@ async def ops_server(health: Health, *, host: str, port: int) -> AsyncIterator[N
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        with taking_port(host, port):
+            await web.TCPSite(runner, host, port).start()
         yield
     finally:
         await runner.cleanup()

@@ -15,6 +15,10 @@ import uvloop
 from pulso import config
 
 
+class CannotListen(Exception):
+    """A port that this process was told to use cannot be had."""
+
+
 def load_or_exit(kinds: tuple[type, ...], environ: Mapping[str, str], *, known: Iterable[type]) -> list[Any]:
     with faults_exit():
         return config.load_all(kinds, environ, known=known)
@@ -30,8 +34,17 @@ def faults_exit() -> Iterator[None]:
         raise SystemExit(config.EX_CONFIG) from None
 
 
+@contextlib.contextmanager
+def taking_port(host: str, port: int) -> Iterator[None]:
+    """Raises `CannotListen` with a sentence where the operating system says no."""
+    try:
+        yield
+    except OSError as fault:
+        raise CannotListen(f"{host}:{port} cannot be listened on: {fault.strerror or fault}.") from fault
+
+
 def run_until_signal(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run on uvloop; SIGINT and SIGTERM set the event that `main` is to stop at."""
+    """Run on uvloop; SIGINT and SIGTERM set the event that `main` is to stop at. Exits 1 without a port."""
     _allow_many_files()
 
     async def with_signals() -> None:
@@ -40,10 +53,23 @@ def run_until_signal(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await main(stop)
 
-    uvloop.run(with_signals())
+    try:
+        uvloop.run(with_signals())
+    except (CannotListen, ExceptionGroup) as fault:
+        if (said := _first(fault)) is None:
+            raise
+        sys.stderr.write(f"{said}\n")
+        raise SystemExit(1) from None
 
 
 def _allow_many_files() -> None:
     """Every socket is a file, and the usual soft limit is 1,024."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _first(fault: Exception) -> CannotListen | None:
+    """The first of its kind, however deep in groups."""
+    if isinstance(fault, ExceptionGroup):
+        return next(filter(None, map(_first, fault.exceptions)), None)
+    return fault if isinstance(fault, CannotListen) else None

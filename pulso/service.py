@@ -16,16 +16,17 @@ from pulso import log, manifests, metrics
 from pulso.contract import manifest_of
 from pulso.lease import Leases, redis_client
 from pulso.message import Envelope
-from pulso.party import NO_REDIS, before, connected, running
+from pulso.party import NO_REDIS, Connected, before, connected, running
 from pulso.probes import OK, STANDBY, Health, ops_server
 from pulso.process import faults_exit, load_or_exit, run_until_signal
 from pulso.push import Push
 from pulso.settings import KitSettings
-from pulso.shard import Context, Service, Shard, check_split
+from pulso.shard import Context, Service, Shard, check_folder, check_split
 
 S = TypeVar("S")
 
 ANNOUNCE_AGAIN_S: Final = 0.5
+FAILED_FOR_S: Final = 10.0
 
 logger = structlog.get_logger(__name__)
 
@@ -33,55 +34,78 @@ logger = structlog.get_logger(__name__)
 async def serve(service: Service[Any], kit: KitSettings, health: Health, stop: asyncio.Event) -> None:
     """Run one instance of a service until `stop`; then drain and give back what it held."""
     name = service.contract.service
-    shards: dict[int, Shard] = {}
     health.watch(f"{name}.bus", lambda: NO_REDIS)
     async with (
         redis_client(kit.redis_url, password=kit.redis_password) as redis,
-        connected(
-            kit, name=name, inbox=lambda channels, instance: channels.instance(name, instance), stop=stop
-        ) as up,
+        connected(kit, name=name, inbox=lambda channels, own: channels.instance(name, own), stop=stop) as up,
     ):
-        link, bus = up.link, up.bus
-        health.watch(f"{name}.bus", lambda: OK if link.is_up else NO_REDIS)
-        health.watch(f"{name}.shards", lambda: OK if shards else STANDBY)
-        await before(stop, bus.listen(bus.inbox, lambda batch: _expect_nothing_more(bus.take_replies(batch))))
+        leases = Leases(redis, prefix=kit.redis_prefix, service=name, shards=service.shards, instance=up.instance)
+        instance = _Instance(service, kit, up, leases)
+        health.watch(f"{name}.bus", lambda: OK if up.link.is_up else NO_REDIS)
+        health.watch(f"{name}.shards", instance.check)
+        await before(stop, up.bus.listen(up.bus.inbox, instance.accept))
         if stop.is_set():
             return
-        manifest = manifest_of(service.contract, service.shards)
-        leases = Leases(redis, prefix=kit.redis_prefix, service=name, shards=service.shards, instance=up.instance)
-        announcements = asyncio.Event()
-        link.on_gap(announcements.set)
+        async with running(instance.announce()):
+            await leases.run(instance.begin, instance.end, stop)
+        await up.bus.settle()  # the last replies are still to be written
 
-        async def begin(shard: int) -> None:
-            context = Context(shard, service.shards, kit.data, bus, Push(bus))
-            run = Shard(service, context, lambda: leases.report_broken(shard))
-            try:
-                await run.begin()
-            except BaseException:
-                await run.end()
-                raise
-            shards[shard] = run
-            metrics.SHARDS_ACTIVE.labels(name).set(len(shards))
-            announcements.set()
 
-        async def end(shard: int) -> None:
-            run = shards.pop(shard, None)
-            metrics.SHARDS_ACTIVE.labels(name).set(len(shards))
-            if run is not None:
-                await run.end()
+class _Instance:
+    """One instance of a service: the shards that it serves now, and its manifest."""
 
-        async def announce() -> None:
-            while True:
-                await announcements.wait()
-                announcements.clear()
-                if shards and not await manifests.announce(link, bus, manifest):
-                    await asyncio.sleep(ANNOUNCE_AGAIN_S)
-                    announcements.set()
+    def __init__(self, service: Service[Any], kit: KitSettings, up: Connected, leases: Leases) -> None:
+        self._service = service
+        self._data = kit.data
+        self._up = up
+        self._leases = leases
+        self._manifest = manifest_of(service.contract, service.shards)
+        self._count = metrics.SHARDS_ACTIVE.labels(service.contract.service)
+        self._announce = asyncio.Event()
+        self._failed_at = float("-inf")
+        self.shards: dict[int, Shard] = {}
+        up.link.on_gap(self._announce.set)
 
-        async with running(leases.run(begin, end), announce()):
-            await stop.wait()
-            logger.info("draining", service=name)
-        await bus.settle()  # the last replies are still to be written
+    def accept(self, batch: list[Envelope]) -> None:
+        """To an instance's own inbox come replies alone."""
+        if rest := self._up.bus.take_replies(batch):
+            logger.warning("not for an instance's inbox", envelopes=len(rest))
+
+    def check(self) -> str:
+        """Standing by is fine as long as it could serve: a shard that lately did not start says otherwise."""
+        if self.shards:
+            return OK
+        failed_s = asyncio.get_running_loop().time() - self._failed_at
+        return STANDBY if failed_s > FAILED_FOR_S else "a shard does not start: see the log"
+
+    async def begin(self, number: int) -> None:
+        bus = self._up.bus
+        context = Context(number, self._service.shards, self._data, bus, Push(bus))
+        shard = Shard(self._service, context, lambda: self._leases.report_broken(number))
+        try:
+            await shard.begin()
+        except BaseException:
+            self._failed_at = asyncio.get_running_loop().time()
+            await shard.end()
+            raise
+        self.shards[number] = shard
+        self._count.set(len(self.shards))
+        self._announce.set()
+
+    async def end(self, number: int) -> None:
+        shard = self.shards.pop(number, None)
+        self._count.set(len(self.shards))
+        if shard is not None:
+            await shard.end()
+
+    async def announce(self) -> None:
+        """Tell the gateways whenever there is something to tell, until cancelled."""
+        while True:
+            await self._announce.wait()
+            self._announce.clear()
+            if self.shards and not await manifests.announce(self._up.link, self._up.bus, self._manifest):
+                await asyncio.sleep(ANNOUNCE_AGAIN_S)
+                self._announce.set()
 
 
 def run_process(
@@ -92,6 +116,7 @@ def run_process(
     log.configure(level=kit.log_level, form=kit.log_format)
     service = build(settings)
     with faults_exit():
+        check_folder(kit.data)
         check_split(kit.data, service.contract.service, service.shards)
 
     async def main(stop: asyncio.Event) -> None:
@@ -100,8 +125,3 @@ def run_process(
             await serve(service, kit, health, stop)
 
     run_until_signal(main)
-
-
-def _expect_nothing_more(rest: list[Envelope]) -> None:
-    if rest:
-        logger.warning("not for an instance's inbox", envelopes=len(rest))

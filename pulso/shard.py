@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -115,6 +116,19 @@ class Shard:
             log.error("shard failed", shard=task.get_name(), exc_info=fault)
         if not self._stop.is_set():
             self._on_broken()
+
+
+def check_folder(data: Path) -> None:
+    """Raises `ConfigFaults` where no file can be made in the data folder: no shard would ever start there."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data):
+            pass
+    except OSError as fault:
+        raise config.ConfigFaults(
+            [f"{config.variable_of('data')}: no file can be made in {data} ({fault.strerror}). "
+             "Give the folder to the user that runs this process, or set another one."]
+        ) from None  # fmt: skip
 
 
 def check_split(data: Path, service: str, shards: int) -> None:

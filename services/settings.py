@@ -6,6 +6,7 @@ misspelt names go by.
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,7 @@ class IdentitySettings:
     """What auth and the gateways must agree on."""
 
     guests: bool = setting(True, "Whether people may take part without an account.")
-    token_seconds: int = setting(900, "How long an access token lives, in seconds.", check=at_least(1))
+    token_seconds: int = setting(900, "How long an access token lives, in seconds.", check=between(1, 86_400))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +33,14 @@ class AuthSettings(IdentitySettings):
     admins: tuple[str, ...] = setting(
         (), "Usernames that are admins, separated by commas. Register them first: whoever has the name is one."
     )
-    session_days: int = setting(30, "How long an unused sign-in lasts, in days.", check=at_least(1))
-    key_days: int = setting(30, "After how many days a new key signs access tokens.", check=at_least(1))
-    bcrypt_cost: int = setting(12, "The cost of a password hash.", check=at_least(4))
+    session_days: int = setting(30, "How long an unused sign-in lasts, in days.", check=between(1, 3650))
+    key_days: int = setting(30, "After how many days a new key signs access tokens.", check=between(1, 3650))
+    bcrypt_cost: int = setting(12, "The cost of a password hash.", check=between(4, 20))
 
 
 @dataclass(frozen=True, slots=True)
 class NumbersSettings:
-    numbers_shards: int = setting(1, "Into how many shards the values are split.", check=at_least(1))
+    numbers_shards: int = setting(1, "Into how many shards the values are split.", check=between(1, 64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,9 @@ class GatewaySettings(IdentitySettings):
     uploads: Path = setting(Path("/tmp/pulso/uploads"), "The folder of uploaded files.")  # noqa: S108  # asked for
     origins: tuple[str, ...] = setting((), "Other origins whose pages may connect, separated by commas.")
     trusted_proxies: tuple[str, ...] = setting(
-        (), "Networks of the proxies whose X-Forwarded-For and -Proto are believed, separated by commas."
+        (),
+        "Networks of the proxies whose X-Forwarded-For and -Proto are believed, separated by commas.",
+        check=lambda networks: next(filter(None, map(_network_complaint, networks)), None),
     )
     limit_connections_per_address: int = setting(1000, "Sockets from one address; 0: no limit.", check=at_least(0))
     limit_connections_per_user: int = setting(10, "Sockets of one user; 0: no limit.", check=at_least(0))
@@ -65,6 +68,14 @@ class GatewaySettings(IdentitySettings):
     limit_registrations_per_minute: int = setting(
         60, "Registrations per minute and address; 0: no limit.", check=at_least(0)
     )
+
+
+def _network_complaint(text: str) -> str | None:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as fault:
+        return str(fault)
+    return None
 
 
 ALL: Final = (KitSettings, GatewaySettings, AuthSettings, NumbersSettings)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -26,6 +28,7 @@ from tests.redis_server import RedisServer, await_line
 from tests.waiting import in_own_task
 
 REPOSITORY: Final = Path(__file__).parents[1]
+QUIET_PORTS: Final = range(10_000, 32_000)
 STACK_STARTS_WITHIN_S: Final = 60.0
 STACK_STOPS_WITHIN_S: Final = 20.0
 
@@ -133,10 +136,12 @@ def run_stack(**settings: str) -> Iterator[Stack]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One that no outgoing connection is given: those would take it before, or between, our processes."""
+    while True:
+        port = random.choice(QUIET_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _redis_server() -> Iterator[RedisServer]:

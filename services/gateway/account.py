@@ -6,7 +6,7 @@ POST /api/auth/logout | logout-all        ->  {}
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import unicodedata
 from typing import Final, TypeVar
 
 import msgspec
@@ -16,23 +16,16 @@ from pulso.contract import Caller, Endpoint, Nothing
 from pulso.errors import ServiceError
 from services.auth import contract as auth
 from services.gateway.api import json_response
-from services.gateway.limits import Attempts
+from services.gateway.limits import AccountLimits, Turns
 from services.gateway.requests import Edge, json_body
 from services.gateway.sessions import Sessions
 
 Req = TypeVar("Req")
 
+LOGINS_AT_ONCE: Final = 4
+"""Of one account and address; the others wait for their turn."""
+
 NEW_COOKIE: Final = web.RequestKey("new_cookie", auth.SignedIn)
-
-
-@dataclass(frozen=True, slots=True)
-class AccountLimits:
-    """What is counted per minute: failed logins by account and address, and by address alone ("sprays")."""
-
-    logins: Attempts
-    sprays: Attempts
-    registrations: Attempts
-    guests: Attempts
 
 
 class Account:
@@ -40,6 +33,7 @@ class Account:
         self._sessions = sessions
         self._edge = edge
         self._limits = limits
+        self._turns = Turns(LOGINS_AT_ONCE)
         self._guests_allowed = guests_allowed
 
     def add_routes(self, app: web.Application) -> None:
@@ -79,16 +73,17 @@ class Account:
         wanted = await _decoded(request, auth.Credentials)
         address = self._edge.address(request)
         # By account and address together: whoever guesses from elsewhere cannot lock the owner out.
-        pair = f"{wanted.username.strip().casefold()}\n{address}"
-        await self._limits.logins.check(pair)
-        await self._limits.sprays.check(address)
-        try:
-            return await self._sign_in(request, auth.LOGIN, wanted, self._sessions.anonymous(request))
-        except ServiceError as error:
-            if error.code == "unauthorized":
-                await self._limits.sprays.count(address)
-                await self._limits.logins.count(pair)
-            raise
+        pair = f"{unicodedata.normalize('NFKC', wanted.username.strip()).casefold()}\n{address}"
+        async with self._turns.of(pair, within_s=auth.SIGN_IN_TIMEOUT_S):
+            await self._limits.logins.check(pair)
+            await self._limits.sprays.check(address)
+            try:
+                return await self._sign_in(request, auth.LOGIN, wanted, self._sessions.anonymous(request))
+            except ServiceError as error:
+                if error.code == "unauthorized":
+                    await self._limits.sprays.count(address)
+                    await self._limits.logins.count(pair)
+                raise
 
     async def _guest(self, request: web.Request) -> web.Response:
         wanted = await _decoded(request, auth.GuestRequest)

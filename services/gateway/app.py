@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Final
 import msgspec
 import structlog
 from aiohttp import web
-from redis.asyncio import Redis
 
 from pulso.lease import redis_client
 from pulso.manifests import ANNOUNCED
@@ -24,15 +21,17 @@ from pulso.settings import KitSettings
 from pulso.tasks import Tasks
 from services.auth import contract as auth
 from services.gateway import contract, metrics
-from services.gateway.account import Account, AccountLimits
+from services.gateway.account import Account
 from services.gateway.api import Api
+from services.gateway.assets import setup_assets
 from services.gateway.hub import Hub
 from services.gateway.journal import Journal
-from services.gateway.limits import SPRAY_FACTOR, Attempts, SocketCounts
-from services.gateway.pages import setup_assets, setup_pages
+from services.gateway.limits import AccountLimits, SocketCounts, account_limits
+from services.gateway.pages import setup_pages
 from services.gateway.relay import MAX_PAYLOAD_BYTES, Relay
 from services.gateway.requests import Edge
 from services.gateway.responses import guard, secure_headers
+from services.gateway.server import listening
 from services.gateway.sessions import Sessions
 from services.gateway.sockets import Sockets
 from services.settings import GatewaySettings
@@ -60,12 +59,14 @@ class Gateway:
 async def serve_gateway(settings: GatewaySettings, kit: KitSettings, health: Health, stop: asyncio.Event) -> None:
     """Run one gateway until `stop`; then take no more, send its clients elsewhere, and close."""
     health.watch("gateway.bus", lambda: NO_REDIS)
+    health.watch("gateway.http", lambda: "not listening yet")
     async with (
         redis_client(kit.redis_url, password=kit.redis_password) as redis,
         connected(kit, name="gw", inbox=lambda channels, instance: channels.gateway(instance), stop=stop) as up,
         Tasks() as tasks,
     ):
-        gateway = compose(settings, kit, up, redis, tasks)
+        limits = account_limits(redis, kit.redis_prefix, settings)
+        gateway = compose(settings, kit, up, limits, tasks)
         health.watch("gateway.bus", lambda: OK if up.link.is_up else NO_REDIS)
         health.watch("gateway.auth", lambda: OK if gateway.sessions.is_ready else "auth has not answered yet")
         await before(stop, follow_bus(gateway, up))
@@ -79,14 +80,17 @@ async def serve_gateway(settings: GatewaySettings, kit: KitSettings, health: Hea
             ),
             listening(application(gateway), settings.host, settings.port),
         ):
+            health.watch("gateway.http", lambda: OK)
             await stop.wait()
-            health.watch("gateway.stop", lambda: "stopping")
+            health.watch("gateway.http", lambda: "stopping")
             log.info("draining", service="gateway")
             await gateway.sockets.close_gradually(CLOSE_WITHIN_S)
             await gateway.journal.flush()
 
 
-def compose(settings: GatewaySettings, kit: KitSettings, up: Connected, redis: Redis, tasks: Tasks) -> Gateway:
+def compose(
+    settings: GatewaySettings, kit: KitSettings, up: Connected, limits: AccountLimits, tasks: Tasks
+) -> Gateway:
     edge = Edge(trusted_proxies=settings.trusted_proxies, origins=settings.origins)
     stream = f"{kit.redis_prefix}:journal"
     journal = Journal(up.link, stream=stream, gateway=up.instance, now=lambda: datetime.now(UTC))
@@ -97,17 +101,6 @@ def compose(settings: GatewaySettings, kit: KitSettings, up: Connected, redis: R
         per_address=settings.limit_connections_per_address, per_user=settings.limit_connections_per_user
     )
     sockets = Sockets(relay, hub, sessions, counts, tasks, events_per_second=settings.limit_events_per_second)
-
-    def attempts(kind: str, limit: int) -> Attempts:
-        clock = asyncio.get_running_loop().time
-        return Attempts(redis, prefix=kit.redis_prefix, kind=kind, limit=limit, clock=clock)
-
-    limits = AccountLimits(
-        logins=attempts("login", settings.limit_logins_per_minute),
-        sprays=attempts("spray", settings.limit_logins_per_minute * SPRAY_FACTOR),
-        registrations=attempts("register", settings.limit_registrations_per_minute),
-        guests=attempts("guest", settings.limit_guests_per_minute),
-    )
     account = Account(sessions, edge, limits, guests_allowed=settings.guests)
     return Gateway(edge, hub, relay, sessions, sockets, account, journal)
 
@@ -161,18 +154,3 @@ def greet_all(gateway: Gateway) -> None:
     """A service that is new here has not greeted anybody yet."""
     for connection in gateway.hub.connections.values():
         gateway.relay.greet(connection)
-
-
-@contextlib.asynccontextmanager
-async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
-    """Take connections meanwhile. Raises OSError where the port is taken."""
-    # Open sockets are closed by `close_gradually`; what is left then must not hold up the end.
-    # nginx keeps idle connections for 30 s and must be the one that ends them.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=75.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port, backlog=2048).start()
-        log.info("listening", host=host, port=port)
-        yield
-    finally:
-        await runner.cleanup()

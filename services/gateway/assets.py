@@ -58,10 +58,14 @@ class Assets:
     def file(self, path: str) -> Path | None:
         """The file of an address; None for what is not there, hidden, or outside."""
         parts = PurePosixPath(path).parts
-        if "\\" in path or "\0" in path or not parts or any(part.startswith((".", "/")) for part in parts):
+        is_plain = "\\" not in path and "\0" not in path and path == "/".join(parts)
+        if not is_plain or any(part.startswith((".", "/")) for part in parts):
             return None
         file = self.root.joinpath(*parts)
-        return file if file.is_file() else None
+        try:
+            return file if file.is_file() else None
+        except OSError:  # a name longer than any file's
+            return None
 
     def version(self, path: str) -> str | None:
         file = self.file(path)

@@ -8,6 +8,7 @@ What Redis cannot take now waits here, bounded; what exceeds the bound is droppe
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, Literal
@@ -23,8 +24,15 @@ from services.gateway.connection import Connection
 
 FLUSH_S: Final = 0.2
 MAX_WAITING: Final = 20_000
+MAX_WAITING_BYTES: Final = 16 << 20
+MAX_ENTRY_BYTES: Final = 64 * 1024
+"""A batch ends with the record that goes past this."""
 MAX_STREAM_ENTRIES: Final = 5_000
-"""Batches that the stream keeps; its memory is bounded whether or not anybody reads it."""
+"""Batches that the stream keeps; with their size its memory is bounded whether or not anybody reads it."""
+MAX_REFUSED_BYTES: Final = 1024
+"""Of a refused message with a larger payload the size alone is kept: refusing must not cost more than sending."""
+RECORD_BYTES: Final = 150
+"""About what a record has beside its payload."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,12 +58,14 @@ class Journal:
         self._stream = stream
         self._gateway = gateway
         self._now = now
-        self._waiting: list[Record] = []
+        self._waiting: deque[Record] = deque()
+        self._waiting_bytes = 0
         self._encoder = msgspec.msgpack.Encoder()
 
     def came_in(self, caller: Caller, event: str, payload: bytes, *, outcome: str, private: bool) -> None:
         """A client's message; `outcome` is `ok` or the code of the error that it was answered with."""
-        shown = b"" if private else payload
+        is_kept = not private and (outcome == "ok" or len(payload) <= MAX_REFUSED_BYTES)
+        shown = payload if is_kept else b""
         self._add("in", caller.connection, caller.id, event, outcome, 1, shown, len(payload))
 
     def went_out(self, event: str, payload: bytes, recipients: Sequence[Connection]) -> None:
@@ -71,17 +81,26 @@ class Journal:
             await self.flush()
 
     async def flush(self) -> None:
-        batch, self._waiting = self._waiting, []
-        if not batch:
-            return
-        try:
-            await self._link.command(
-                "XADD", self._stream, "MAXLEN", "~", str(MAX_STREAM_ENTRIES), "*", "batch",
-                self._encoder.encode(batch),
-            )  # fmt: skip
-        except LinkDown as fault:
-            log.warning("journal waits for redis", records=len(batch), fault=str(fault))
-            self._waiting = batch + self._waiting
+        while batch := self._next_batch():
+            try:
+                await self._link.command(
+                    "XADD", self._stream, "MAXLEN", "~", str(MAX_STREAM_ENTRIES), "*", "batch",
+                    self._encoder.encode(batch),
+                )  # fmt: skip
+            except LinkDown as fault:
+                self._waiting.extendleft(reversed(batch))
+                self._waiting_bytes += sum(map(_size_bytes, batch))
+                log.warning("journal waits for redis", records=len(self._waiting), fault=str(fault))
+                return
+
+    def _next_batch(self) -> list[Record]:
+        batch: list[Record] = []
+        batch_bytes = 0
+        while self._waiting and batch_bytes < MAX_ENTRY_BYTES:
+            batch.append(self._waiting.popleft())
+            batch_bytes += _size_bytes(batch[-1])
+        self._waiting_bytes -= batch_bytes
+        return batch
 
     def _add(
         self,
@@ -94,10 +113,14 @@ class Journal:
         payload: bytes,
         size: int,
     ) -> None:
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES:
             metrics.JOURNAL_DROPPED.inc()
             return
         at = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self._waiting.append(
-            Record(at, self._gateway, connection, user, direction, event, outcome, recipients, payload, size)
-        )
+        record = Record(at, self._gateway, connection, user, direction, event, outcome, recipients, payload, size)
+        self._waiting.append(record)
+        self._waiting_bytes += _size_bytes(record)
+
+
+def _size_bytes(record: Record) -> int:
+    return RECORD_BYTES + len(record.payload)

@@ -7,9 +7,11 @@ away each gateway counts for itself. Sockets are counted by each gateway on its 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -18,6 +20,7 @@ from redis.exceptions import RedisError
 
 from pulso.contract import Caller
 from pulso.errors import ServiceError
+from services.settings import GatewaySettings
 
 WINDOW_S: Final = 60
 MAX_LOCAL_KEYS: Final = 10_000
@@ -81,6 +84,38 @@ class SocketCounts:
                 del counter[key]
 
 
+class Turns:
+    """Few at a time for each subject: whoever waits is let in only after those before were counted.
+
+    Without this, guesses sent all at once would each find that none of the others has failed yet.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._waiting: Counter[str] = Counter()
+        self._turns: dict[str, asyncio.Semaphore] = {}
+
+    @contextlib.asynccontextmanager
+    async def of(self, subject: str, *, within_s: float) -> AsyncIterator[None]:
+        """Raises `ServiceError("unavailable")` where the turn does not come in time."""
+        turn = self._turns.setdefault(subject, asyncio.Semaphore(self._at_once))
+        self._waiting[subject] += 1
+        try:
+            try:
+                async with asyncio.timeout(within_s):
+                    await turn.acquire()
+            except TimeoutError:
+                raise ServiceError("unavailable", "Too many attempts at once. Try again in a moment.") from None
+            try:
+                yield
+            finally:
+                turn.release()
+        finally:
+            self._waiting[subject] -= 1
+            if not self._waiting[subject]:
+                del self._waiting[subject], self._turns[subject]
+
+
 class Attempts:
     """Counted attempts of one kind within a minute; `limit` 0 switches the limit off."""
 
@@ -127,3 +162,27 @@ class Attempts:
         if key in self._local or len(self._local) < MAX_LOCAL_KEYS:
             self._local[key] = (count + hits, until)
         return count + hits, int(until - now)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLimits:
+    """What is counted per minute: failed logins by account and address, and by address alone ("sprays")."""
+
+    logins: Attempts
+    sprays: Attempts
+    registrations: Attempts
+    guests: Attempts
+
+
+def account_limits(redis: Redis, prefix: str, settings: GatewaySettings) -> AccountLimits:
+    clock = asyncio.get_running_loop().time
+
+    def attempts(kind: str, limit: int) -> Attempts:
+        return Attempts(redis, prefix=prefix, kind=kind, limit=limit, clock=clock)
+
+    return AccountLimits(
+        logins=attempts("login", settings.limit_logins_per_minute),
+        sprays=attempts("spray", settings.limit_logins_per_minute * SPRAY_FACTOR),
+        registrations=attempts("register", settings.limit_registrations_per_minute),
+        guests=attempts("guest", settings.limit_guests_per_minute),
+    )

@@ -21,9 +21,7 @@ from markupsafe import Markup
 from yarl import URL
 
 from services.auth.contract import User
-from services.gateway.assets import YEAR_S, Assets, setup_assets
-
-__all__ = ["setup_assets", "setup_pages"]
+from services.gateway.assets import YEAR_S, Assets
 
 Visitor = Callable[[web.Request], Awaitable[User | None]]
 Lang = Literal["en", "pt-BR"]

@@ -29,6 +29,8 @@ READ_AGAIN_S: Final = 0.5
 
 log = structlog.get_logger(__name__)
 
+_TOO_MANY: Final = ServiceError("rate_limited", "Too many events. Slow down.")
+
 OnReply = Callable[[Reply], None]
 
 
@@ -63,7 +65,7 @@ class Relay:
         private = found is not None and found[0].private
         try:
             if not connection.bucket.take(asyncio.get_running_loop().time()):
-                raise ServiceError("rate_limited", "Too many events. Slow down.")
+                raise _TOO_MANY
             if len(payload) > MAX_PAYLOAD_BYTES:
                 raise ServiceError("too_large", f"A payload may have {MAX_PAYLOAD_BYTES} bytes.")
             endpoint, manifest = self._find(name, Surface.OPEN, Surface.SOCKET)
@@ -77,6 +79,13 @@ class Relay:
             payload,
             lambda reply: self._answered(connection, name, payload, ack, private=private, reply=reply),
         )
+
+    def malformed(self, connection: Connection, ack: str) -> None:
+        """A packet that can be no event of ours. Nobody knows what is in it: the journal keeps that it came."""
+        error = ServiceError("bad_request", "Send an event of this server with one JSON object.")
+        if not connection.bucket.take(asyncio.get_running_loop().time()):
+            error = _TOO_MANY
+        self._answered(connection, "", b"", ack, private=True, reply=_refused(error))
 
     async def http(self, name: str, payload: bytes, caller: Caller, *, request_id: str) -> bytes:
         """A request over HTTP: the JSON of the result. Raises `ServiceError`."""

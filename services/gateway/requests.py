@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Iterable
 from typing import Final
@@ -13,7 +14,11 @@ from services.gateway.relay import MAX_PAYLOAD_BYTES
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+BODY_WITHIN_S: Final = 30.0
+"""A body that is not complete by then is no longer waited for."""
+
 _OWN_SITE: Final = frozenset({"same-origin", "none"})
+_TOO_LARGE: Final = ServiceError("too_large", f"A body may have {MAX_PAYLOAD_BYTES} bytes.")
 
 
 class Edge:
@@ -87,9 +92,17 @@ async def json_body(request: web.Request) -> bytes:
         return b""
     if request.content_type != "application/json":
         raise ServiceError("bad_request", "Send the body as application/json.")
+    # aiohttp is told not to unpack anything (see server.py): a small body must not become a large one here.
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ServiceError("bad_request", "Send the body uncompressed.")
+    if (request.content_length or 0) > MAX_PAYLOAD_BYTES:
+        raise _TOO_LARGE  # known before it has come
     try:
-        return await request.read()
+        async with asyncio.timeout(BODY_WITHIN_S):
+            return await request.read()
+    except TimeoutError:
+        raise ServiceError("bad_request", "The body did not arrive in time.") from None
     except web.HTTPRequestEntityTooLarge:
-        raise ServiceError("too_large", f"A body may have {MAX_PAYLOAD_BYTES} bytes.") from None
+        raise _TOO_LARGE from None
     except (web.HTTPException, ValueError, OSError):
         raise ServiceError("bad_request", "The body could not be read.") from None

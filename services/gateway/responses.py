@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -26,6 +27,8 @@ HEADERS: Final = {
 NO_CONTENT_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 HSTS: Final = "max-age=31536000"
 
+# What is passed on to services and logs and sent back; anything else that a client names a request is not.
+_REQUEST_ID: Final = re.compile(r"[0-9A-Za-z._:/+=-]{1,64}")
 _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _SOCKET_PATH: Final = "/socket.io/"
 _CODES: Final[dict[int, Code]] = {
@@ -48,7 +51,8 @@ def guard(edge: Edge, sessions: Sessions) -> Any:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith(_SOCKET_PATH):
             return await handler(request)
-        request[REQUEST_ID] = request.headers.get("X-Request-Id", "")[:64] or secrets.token_hex(8)
+        named = request.headers.get("X-Request-Id", "")
+        request[REQUEST_ID] = named if _REQUEST_ID.fullmatch(named) else secrets.token_hex(8)
         try:
             if request.method in _CHANGING and bearer_token(request) is None:
                 edge.check_forgery(request)
@@ -56,7 +60,7 @@ def guard(edge: Edge, sessions: Sessions) -> Any:
         except ServiceError as error:
             response = error_response(error)
         except web.HTTPException as answer:
-            response = _as_error(answer)
+            response = as_error(answer)
         except Exception:  # the boundary where whatever went wrong becomes a code
             log.exception("request failed", path=request.path, request=request[REQUEST_ID])
             response = error_response(
@@ -86,7 +90,7 @@ def secure_headers(edge: Edge) -> Callable[[web.Request, web.StreamResponse], Aw
     return on_prepare
 
 
-def _as_error(answer: web.HTTPException) -> web.StreamResponse:
+def as_error(answer: web.HTTPException) -> web.StreamResponse:
     """aiohttp's own refusals in our form; redirects and the like stay as they are."""
     if answer.status < 400:
         return answer

@@ -17,8 +17,8 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 
 from pulso.errors import ServiceError
 from pulso.tasks import Tasks
-from services.gateway import contract, metrics
-from services.gateway.connection import Connection, ack_frame
+from services.gateway import contract
+from services.gateway.connection import Connection
 from services.gateway.engine.session import GOING_AWAY, Work
 from services.gateway.engine.strict import StrictServer
 from services.gateway.hub import Hub
@@ -139,9 +139,4 @@ class Sockets(StrictServer):
         connection = self._by_engine_id.get(eio_sid)
         if connection is None:
             return
-        error = ServiceError("bad_request", "Send an event of this server with one JSON object.")
-        if not connection.bucket.take(asyncio.get_running_loop().time()):
-            error = ServiceError("rate_limited", "Too many events. Slow down.")
-        metrics.RECEIVED.labels(error.code).inc()
-        if ack is not None:
-            connection.send(ack_frame(str(ack), error.encode()))
+        self._relay.malformed(connection, "" if ack is None else str(ack))

@@ -16,12 +16,12 @@ import structlog
 from pulso.contract import Event
 from pulso.message import Envelope, Tell
 from pulso.party import running
+from pulso.seconds import whole_seconds
 from pulso.shard import Context
 from services.numbers import contract
 from services.numbers.active import Active
 from services.numbers.contract import Board
 from services.numbers.rules import SIZE, board_of, merged
-from services.numbers.seconds import whole_seconds
 
 PARTS_TOPIC: Final = "numbers.parts"
 """From shard to shard only: it is not in the contract, and no connection ever joins it."""

@@ -25,7 +25,7 @@ OpenBrowser = Callable[..., Awaitable[BrowserContext]]
 
 def chromium() -> str | None:
     """The browser of the system; None for the one that Playwright installed."""
-    named = os.environ.get("PULSO_TEST_CHROMIUM")
+    named = os.environ.get("PULSO_TEST_BROWSER")
     return named or next((path for name in NAMES if (path := shutil.which(name))), None)
 
 

@@ -9,6 +9,15 @@ from playwright.async_api import Page
 
 PASSWORD = "correct horse battery staple"
 
+# Chance of the page's own: a draw comes as late as it may, 5 s after the start, and the step is known until then.
+LATE_DRAWS = "Math.random = () => 0.999999"
+
+# What a browser does to the timers of a hidden page: they fire once a minute.
+SLOW_TIMERS = """(() => {
+    const real = window.setTimeout;
+    window.setTimeout = (run, ms = 0, ...args) => real(run, ms < 100 ? ms : Math.max(ms, 60_000), ...args);
+})()"""
+
 # Records each value and step that the page shows, with its time, from the moment it is called.
 RECORD = """() => {
     const value = document.querySelector("[data-testid=value]");

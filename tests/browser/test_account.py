@@ -6,7 +6,7 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import OpenBrowser
 from tests.browser.people import Person, fill_registration, log_in, register
-from tests.conftest import Stack
+from tests.conftest import Stack, run_stack
 
 
 async def test_registering_opens_the_numbers_under_the_own_name(stack: Stack, open_browser: OpenBrowser) -> None:
@@ -106,3 +106,12 @@ async def test_language_and_colours_are_remembered(stack: Stack, open_browser: O
     await expect(page.locator("html")).to_have_attribute("lang", "pt-BR")
     await expect(page.locator("html")).to_have_attribute("data-scheme", "dark")
     assert await page.evaluate("() => getComputedStyle(document.documentElement).colorScheme") == "dark"
+
+
+async def test_without_guests_the_landing_page_asks_to_log_in(open_browser: OpenBrowser) -> None:
+    for closed in run_stack(PULSO_GUESTS="off"):
+        page = await (await open_browser()).new_page()
+        await page.goto(closed.url)
+        await expect(page.get_by_role("heading", name="Members only")).to_be_visible()
+        await page.goto(f"{closed.url}/numbers")
+        assert page.url == f"{closed.url}/login?next=/numbers"

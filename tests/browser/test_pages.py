@@ -1,4 +1,4 @@
-"""The pages by themselves, without a gateway: language, policy, where a login leads, what strangers and programs get."""
+"""The pages by themselves, without a gateway: language, policy, where a login leads, what is not there."""
 
 from __future__ import annotations
 
@@ -190,8 +190,21 @@ async def test_an_asset_without_its_version_is_asked_for_again(serve: Serve) -> 
 
 @pytest.mark.parametrize(
     "path",
-    ["", "js", "js/", "js/nothing.js", "..%2fpackage.json", "js%2f..%2f..%2fpackage.json", "%2fetc%2fpasswd", ".%00", "js/.x"],
-)  # fmt: skip
+    [
+        "",
+        "js",
+        "js/",
+        "js/nothing.js",
+        "..%2fpackage.json",
+        "js%2f..%2f..%2fpackage.json",
+        "%2fetc%2fpasswd",
+        ".%00",
+        "js/.x",
+        "js/socket.js/",
+        "js//socket.js",
+        "x" * 300,
+    ],
+)
 async def test_what_is_no_asset_is_not_found(serve: Serve, path: str) -> None:
     client = await serve(None)
     answer = await client.get(URL(f"/assets/{path}", encoded=True))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 
 
 async def test_the_scripts_pass_their_tests() -> None:
-    node = shutil.which("node")
+    node = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
     assert node is not None, "Node.js is needed; `make setup` brings it"
     files = sorted(map(str, (HERE / "js").glob("*.test.mjs")))
     assert files

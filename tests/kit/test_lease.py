@@ -58,13 +58,13 @@ class House:
     async def instance(self) -> AsyncIterator[Instance]:
         async with redis_client(self._url) as redis:
             instance = Instance(redis, self.prefix, self.shards)
-            running = asyncio.create_task(instance.leases.run(instance.begin, instance.end))
+            stop = asyncio.Event()
+            running = asyncio.create_task(instance.leases.run(instance.begin, instance.end, stop))
             try:
                 yield instance
             finally:
-                running.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await running
+                stop.set()
+                await running
 
     @contextlib.contextmanager
     def process(self) -> Iterator[subprocess.Popen[str]]:
@@ -80,7 +80,8 @@ class House:
                 names = dict(prefix={self.prefix!r}, service="echo", instance="p")
                 async with redis_client({self._url!r}) as redis:
                     leases = Leases(redis, shards={self.shards}, **names)
-                    await leases.run(lambda shard: say("begin", shard), lambda shard: say("end", shard))
+                    begin, end = (lambda shard, word=word: say(word, shard) for word in ("begin", "end"))
+                    await leases.run(begin, end, asyncio.Event())
 
             asyncio.run(main())
         """

@@ -202,7 +202,7 @@ async def test_messages_stand_in_the_journal_once_per_direction(room: Room, kit:
             found: list[Record] = []
 
             async def complete() -> bool:
-                found[:] = [record for record in await records() if b"77" in record.payload]
+                found[:] = [record for record in await records() if b'"value":77' in record.payload]
                 return len(found) >= 3
 
             await eventually(complete)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.numbers.seconds import whole_seconds
+from pulso.seconds import whole_seconds
 
 NOON = int(datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp())
 

@@ -1,0 +1,70 @@
+"""Fixtures for fault tests: a deployment to break, a crowd that uses it, and chance that can be repeated."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.faults.deployment import Deployment, Program, deployed
+from tests.faults.people import Person, crowd
+from tests.redis_server import RedisServer
+
+PEOPLE = 20
+
+
+@pytest.fixture
+def chance() -> Random:
+    """Says when and what is broken. The seed is shown with a failure; FAULTS_SEED repeats it."""
+    seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(1_000_000))
+    sys.stdout.write(f"FAULTS_SEED={seed}\n")
+    return Random(seed)
+
+
+@pytest.fixture
+async def deployment(own_redis: RedisServer, tmp_path: Path) -> AsyncIterator[Deployment]:
+    async with deployed(own_redis, tmp_path) as running:
+        yield running
+
+
+@dataclass(frozen=True, slots=True)
+class Pulso:
+    """Auth, numbers and two gateways, ready, each in a process of its own."""
+
+    deployment: Deployment
+    auth: Program
+    numbers: Program
+    gateways: list[Program]
+
+    @property
+    def urls(self) -> list[str]:
+        return [gateway.url for gateway in self.gateways]
+
+    @property
+    def all(self) -> list[Program]:
+        return [self.auth, self.numbers, *self.gateways]
+
+    async def become(self, *statuses: str, within_s: float) -> None:
+        """Returns once every process has one of these statuses."""
+        async with asyncio.timeout(within_s):
+            await asyncio.gather(*(program.becomes(*statuses, within_s=within_s) for program in self.all))
+
+
+@pytest.fixture
+async def pulso(deployment: Deployment) -> Pulso:
+    auth, numbers, *gateways = await deployment.start_all("auth", "numbers", "gateway", "gateway")
+    return Pulso(deployment, auth, numbers, gateways)
+
+
+@pytest.fixture
+async def people(pulso: Pulso) -> AsyncIterator[list[Person]]:
+    """A crowd, half of it at each gateway."""
+    async with crowd(pulso.deployment.http, pulso.urls, PEOPLE) as everybody:
+        yield everybody

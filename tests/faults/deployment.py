@@ -1,0 +1,184 @@
+"""Pulso as an operator runs it: a process for each service and gateway, on a Redis that may be broken."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import IO, Final
+
+import aiohttp
+
+from tests.conftest import REPOSITORY, free_port
+from tests.redis_server import RedisServer
+from tests.waiting import eventually
+
+STARTS_WITHIN_S: Final = 30.0
+STOPS_WITHIN_S: Final = 10.0
+"""What an operator is promised: a process that is asked to stop has ended by then."""
+
+ASK_AGAIN_S: Final = 0.1
+
+"""Below the ports that Linux and others give to outgoing connections."""
+
+PEPPER: Final = "a pepper for tests that is long enough"
+
+
+class Program:
+    """One `python -m services.<name>` with a log of its own, which outlives its restarts."""
+
+    def __init__(self, service: str, environ: Mapping[str, str], log: Path, http: aiohttp.ClientSession) -> None:
+        self.service = service
+        self.log = log
+        self._port, self._ops_port = free_port(), free_port()
+        self._environ = {
+            **environ,
+            "PULSO_OPS_PORT": str(self._ops_port),
+            **({"PULSO_PORT": str(self._port)} if service == "gateway" else {}),
+        }
+        self._http = http
+        self._process: Process | None = None
+
+    @property
+    def url(self) -> str:
+        """Where a gateway is reached."""
+        return f"http://127.0.0.1:{self._port}"
+
+    async def start(self) -> None:
+        """Returns once the process is spawned: it may take a while until it is ready."""
+        with self.log.open("ab") as log:
+            self._process = await spawn(self.service, self._environ, log)
+
+    async def kill(self) -> None:
+        """As with -9: nothing is said to anybody."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> int:
+        """Ask it to end, and be told its exit code. Fails after `STOPS_WITHIN_S`."""
+        return await self._end(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """It hangs: its connections stay open, and nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    async def status(self) -> str:
+        """`ready`, `standby`, `unready`; `away` where nobody answers on the ops port."""
+        timeout = aiohttp.ClientTimeout(total=2)
+        try:
+            async with self._http.get(f"http://127.0.0.1:{self._ops_port}/readyz", timeout=timeout) as response:
+                status = str((await response.json())["status"])
+        except (aiohttp.ClientError, TimeoutError):
+            return "away"
+        assert (response.status == 200) == (status == "ready")
+        return status
+
+    async def becomes(self, *statuses: str, within_s: float = STARTS_WITHIN_S) -> None:
+        async def is_it() -> bool:
+            assert self._process is not None
+            assert self._process.returncode is None, f"{self.service} ended:\n{self.log.read_text('utf-8')}"
+            return await self.status() in statuses
+
+        await eventually(is_it, within_s=within_s)
+
+    async def stays(self, status: str, *, until: float) -> None:
+        """Fails if it has another status before this time of the loop's clock."""
+        while asyncio.get_running_loop().time() < until:
+            assert await self.status() == status
+            await asyncio.sleep(ASK_AGAIN_S)
+
+    def complaints(self) -> list[str]:
+        """Logged errors, and traces of what nothing caught: no fault of another process is a reason for any."""
+        return [f"{self.service}: {line}" for line in self.log.read_text("utf-8").splitlines() if _is_fault(line)]
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+
+    async def _end(self, number: signal.Signals) -> int:
+        assert self._process is not None
+        self._signal(number)
+        async with asyncio.timeout(STOPS_WITHIN_S):
+            return await self._process.wait()
+
+
+class Deployment:
+    """The programs of one Pulso, with what they share: a Redis, a prefix and a folder for the databases."""
+
+    def __init__(self, redis: RedisServer, folder: Path, http: aiohttp.ClientSession) -> None:
+        self.redis = redis
+        self.http = http
+        self.programs: list[Program] = []
+        self._folder = folder
+        self._environ = {
+            "PULSO_REDIS_URL": redis.url,
+            "PULSO_DATA": str(folder / "data"),
+            "PULSO_PEPPER": PEPPER,
+            "PULSO_BCRYPT_COST": "4",
+            "PULSO_LIMIT_GUESTS_PER_MINUTE": "0",
+            "PULSO_LIMIT_EVENTS_PER_SECOND": "0",
+        }
+        (folder / "data").mkdir()
+
+    async def start(self, service: str, **settings: object) -> Program:
+        """Spawn one more program, with further PULSO_* settings."""
+        more = {f"PULSO_{name.upper()}": str(value) for name, value in settings.items()}
+        log = self._folder / f"{service}-{len(self.programs)}.log"
+        program = Program(service, {**self._environ, **more}, log, self.http)
+        self.programs.append(program)
+        await program.start()
+        return program
+
+    async def start_all(self, *services: str, **settings: object) -> list[Program]:
+        """Spawn these together and wait until each is ready, or stands by for another."""
+        programs = [await self.start(service, **settings) for service in services]
+        await asyncio.gather(*(program.becomes("ready", "standby") for program in programs))
+        return programs
+
+    async def close(self) -> None:
+        await asyncio.gather(*(program.kill() for program in self.programs))
+
+    def complaints(self) -> list[str]:
+        return [line for program in self.programs for line in program.complaints()]
+
+
+@contextlib.asynccontextmanager
+async def deployed(redis: RedisServer, folder: Path) -> AsyncIterator[Deployment]:
+    """A Pulso of which nothing runs yet. All of it is killed at the end, and its logs must hold no error."""
+    # Cookies would stand in for the tokens that people come with here.
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+        deployment = Deployment(redis, folder, http)
+        try:
+            yield deployment
+        finally:
+            await deployment.close()
+        assert deployment.complaints() == []
+
+
+async def spawn(service: str, settings: Mapping[str, str], errors: IO[bytes] | int) -> Process:
+    """`python -m services.<service>` with these PULSO_* settings and no others."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PULSO_")}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", f"services.{service}",
+        cwd=REPOSITORY,
+        env={**clean, **settings},
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=errors,
+    )  # fmt: skip
+
+
+def _is_fault(line: str) -> bool:
+    """Each line of a healthy log is a JSON object, and none of its level `error`."""
+    try:
+        return bool(json.loads(line)["level"] in ("error", "critical"))
+    except (ValueError, TypeError, KeyError):
+        return True

@@ -1,0 +1,196 @@
+"""What clients that mean harm, or know no better, get from the gateway: a code, in time, and nobody else pays."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from pulso.errors import ServiceError
+from pulso.lease import redis_client
+from pulso.settings import KitSettings
+from services.gateway import server, sockets
+from services.gateway.limits import Turns
+from tests.services.gateway.conftest import Room, room_of, token_of
+from tests.waiting import eventually
+
+JSON = "Content-Type: application/json\r\n"
+
+
+async def raw(room: Room, request: bytes) -> tuple[int, str]:
+    """The status and the error's code that these bytes are answered with."""
+    at = urlsplit(room.urls[0])
+    reader, writer = await asyncio.open_connection(at.hostname, at.port)
+    with contextlib.closing(writer):
+        writer.write(request)
+        async with asyncio.timeout(2):
+            head = await reader.readuntil(b"\r\n\r\n")
+            headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:-2])
+            assert headers["X-Content-Type-Options"] == "nosniff"
+            body = json.loads(await reader.readexactly(int(headers["Content-Length"])))
+    return int(head.split()[1]), str(body["error"]["code"])
+
+
+def post(headers: str, body: bytes = b"") -> bytes:
+    return f"POST /api/auth/guest HTTP/1.1\r\nHost: pulso\r\n{headers}\r\n".encode() + body
+
+
+@contextlib.asynccontextmanager
+async def raw_socket(room: Room) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """A connected socket whose frames the test writes; what it is told at first has been read."""
+    async with room.visitor() as visitor:
+        token = await token_of(visitor)
+        url = f"{room.urls[0]}/socket.io/?EIO=4&transport=websocket"
+        async with visitor.ws_connect(url, origin=room.urls[0]) as opened:
+            await opened.receive_str()
+            await opened.send_str("40" + json.dumps({"token": token}))
+            while not (await opened.receive_str()).startswith('42["numbers:value"'):
+                pass
+            yield opened
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        post(JSON + "Content-Length: 2\r\nContent-Length: 3\r\n", b"{}x"),
+        post(JSON + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", b"2\r\n{}\r\n0\r\n\r\n"),
+        post(JSON + "Content-Length: -1\r\n"),
+        post(JSON + "Transfer-Encoding: chunked\r\n", b"ZZ\r\n{}\r\n0\r\n\r\n"),
+        post("X-Long: " + "x" * 32_768 + "\r\n"),
+        post("Expect: miracles\r\n"),
+        b"FOO / HTTP/1.1\r\nHost: pulso\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET http://[::1/ HTTP/1.1\r\nHost: pulso\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500) + b"\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_a_bad_request(room: Room, request_bytes: bytes) -> None:
+    assert await raw(room, request_bytes) == (400, "bad_request")
+
+
+async def test_a_body_that_is_declared_too_large_is_refused_before_it_comes(room: Room) -> None:
+    assert await raw(room, post(JSON + "Content-Length: 99999999999\r\n", b"{")) == (413, "too_large")
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(b"{}"), gzip.compress(bytes(50_000_000)), b"\x1f\x8b\x08no"])
+async def test_compressed_bodies_are_refused_unopened(room: Room, packed: bytes) -> None:
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    async with (
+        room.visitor() as visitor,
+        visitor.post("/api/auth/guest", data=packed, headers=headers) as response,
+    ):
+        assert response.status == 400
+        assert "uncompressed" in (await response.json())["error"]["message"]
+
+
+async def test_an_odd_request_id_is_not_passed_on(room: Room) -> None:
+    request = b"GET /api/auth/me HTTP/1.1\r\nHost: pulso\r\nX-Request-Id: \xff\xfe\r\n\r\n"
+    assert await raw(room, request) == (401, "unauthorized")
+    named = {"X-Request-Id": "trace-1"}
+    async with room.visitor() as visitor, visitor.get("/api/auth/me", headers=named) as response:
+        assert response.headers["X-Request-Id"] == "trace-1"
+
+
+async def test_headers_that_do_not_come_are_not_waited_for(
+    kit: KitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEADERS_WITHIN_S", 0.1)
+    async with room_of(kit, 1) as room:
+        at = urlsplit(room.urls[0])
+        reader, writer = await asyncio.open_connection(at.hostname, at.port)
+        with contextlib.closing(writer):
+            writer.write(b"GET / HTTP/1.1\r\nHost:")
+            async with asyncio.timeout(2):
+                assert await reader.read() == b""
+
+
+async def test_guesses_sent_all_at_once_are_no_more_than_guesses_sent_in_turn(kit: KitSettings) -> None:
+    limit = 3
+    async with room_of(kit, 1, limit_logins_per_minute=limit) as room, room.visitor() as visitor:
+
+        async def guess(number: int) -> int:
+            name = ("ana", "ANA", "\uff41na")[number % 3]  # spellings of one name are one account
+            wrong = {"username": name, "password": f"guess {number}"}
+            async with visitor.post("/api/auth/login", json=wrong) as response:
+                return response.status
+
+        statuses = Counter(await asyncio.gather(*map(guess, range(30))))
+    assert set(statuses) == {401, 429}
+    assert statuses[401] == limit
+
+
+async def test_a_turn_that_does_not_come_is_not_waited_for() -> None:
+    turns = Turns(1)
+    async with turns.of("ana", within_s=1):
+        with pytest.raises(ServiceError, match="unavailable"):
+            async with turns.of("ana", within_s=0.01):
+                pass
+        async with turns.of("rui", within_s=1):
+            pass
+    async with turns.of("ana", within_s=1):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("frame", "answer"),
+    [
+        ('421234567890123456["numbers:set",{}]', None),  # an ack id that we did not read whole is not answered
+        ('451-["numbers:set",{"_placeholder":true,"num":0}]', None),
+        ('451-7["numbers:set",{"_placeholder":true,"num":0}]', "437["),
+        ("428[1]", "438["),
+        ("4399[1]", None),  # an ack that nobody waits for
+        ("40/elsewhere,", '44/elsewhere,{"message":"Invalid namespace"}'),
+    ],
+)
+async def test_an_odd_packet_gets_its_own_answer_or_none(room: Room, frame: str, answer: str | None) -> None:
+    async with raw_socket(room) as opened:
+        await opened.send_str(frame)
+        await opened.send_str('429["numbers:set",{"value":5}]')
+        if answer is not None:
+            assert (await opened.receive_str()).startswith(answer)
+        assert await opened.receive_str() == '439[{"value":5}]'
+
+
+async def test_malformed_events_count_against_the_rate_as_others_do(kit: KitSettings) -> None:
+    async with room_of(kit, 1, limit_events_per_second=5) as room, raw_socket(room) as opened:
+        for number in range(30):
+            await opened.send_str(f"42{number}[1]")
+        answers = [await opened.receive_str() for _ in range(30)]
+    assert sum("rate_limited" in answer for answer in answers) >= 18
+
+
+async def test_whoever_leaves_the_namespace_may_not_keep_the_transport(
+    kit: KitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with room_of(kit, 1) as room, raw_socket(room) as opened:
+        monkeypatch.setattr(sockets, "CONNECT_WITHIN_S", 0.1)
+        await opened.send_str("41")
+        async with asyncio.timeout(2):
+            assert await opened.receive_str() == "1"  # Engine.IO's close
+
+
+async def test_a_flood_that_is_refused_does_not_fill_the_journal(kit: KitSettings) -> None:
+    async with (
+        room_of(kit, 1, limit_events_per_second=5) as room,
+        raw_socket(room) as opened,
+        redis_client(kit.redis_url) as redis,
+    ):
+        for _ in range(200):
+            await opened.send_str('42["numbers:set","' + "x" * 50_000 + '"]')
+        await opened.send_str('421["numbers:last",{}]')
+        while not (await opened.receive_str()).startswith("431["):
+            pass
+        stream = f"{kit.redis_prefix}:journal"
+
+        async def has_the_last() -> bool:
+            return any(b"numbers:last" in entry[b"batch"] for _, entry in await redis.xrange(stream))
+
+        await eventually(has_the_last)
+        assert sum(len(entry[b"batch"]) for _, entry in await redis.xrange(stream)) < 200_000
