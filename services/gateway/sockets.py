@@ -25,11 +25,11 @@ from services.gateway import contract, metrics
 from services.gateway.connection import Connection
 from services.gateway.hub import Hub
 from services.gateway.limits import SocketCounts, TokenBucket
-from services.gateway.relay import MAX_PAYLOAD_BYTES, Relay
+from services.gateway.relay import Relay
 from services.gateway.sessions import Sessions
 
-MAX_FRAME_BYTES: Final = 2 * MAX_PAYLOAD_BYTES
-"""A frame may be somewhat larger than a payload, so that one too many is answered instead of cut off."""
+MAX_FRAME_BYTES: Final = 1 << 20
+"""A frame may be larger than a payload, so that one that is too large is answered instead of cut off."""
 MAX_QUEUED: Final = 2_000
 """Frames that may wait for a client that does not read; with one more it is closed as slow."""
 CONNECT_WITHIN_S: Final = 10.0
@@ -122,6 +122,11 @@ class Sockets(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio ha
     async def _welcome(self, connection: Connection) -> None:
         """First follow what it must not miss, then say that it is ready, then let services greet it."""
         await self._hub.add(connection, [topic.name for topic in self._relay.manifests.topics_for_everyone])
+        # A logout that came between the handshake and the hub has found no socket to close.
+        session = connection.caller.session
+        if self._sessions.has_ended(session):
+            self._hub.end_sessions(frozenset({session}), "logout")
+            return
         if connection.is_open:
             ready = msgspec.json.encode(contract.ready(connection.caller))
             self._hub.tell((connection,), contract.READY.name, ready)
