@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,7 +25,11 @@ class KitSettings:
         secret=True,
     )
     redis_password: str = setting("", "The password of Redis, where the URL has none.", secret=True)
-    redis_prefix: str = setting("pulso", "What channels and keys begin with: one for each Pulso on a Redis.")
+    redis_prefix: str = setting(
+        "pulso",
+        "What channels and keys begin with: one for each Pulso on a Redis.",
+        check=lambda prefix: None if re.fullmatch(r"[\w-]+", prefix) else "must be letters, digits, - and _",
+    )
     data: Path = setting(Path(".pulso"), "The folder of the SQLite files, and of what `pulso up` makes.")
     ops_host: str = setting("127.0.0.1", "The address of the ops port (/healthz, /readyz, /metrics).")
     ops_port: int = setting(DEFAULT_OPS_PORT, "The ops port.", check=between(0, 65535))

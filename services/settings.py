@@ -7,6 +7,7 @@ misspelt names go by.
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -48,7 +49,11 @@ class GatewaySettings(IdentitySettings):
     host: str = setting("127.0.0.1", "The address that the gateway listens on.")
     port: int = setting(8080, "The port that the gateway listens on.", check=between(0, 65535))
     uploads: Path = setting(Path("/tmp/pulso/uploads"), "The folder of uploaded files.")  # noqa: S108  # asked for
-    origins: tuple[str, ...] = setting((), "Other origins whose pages may connect, separated by commas.")
+    origins: tuple[str, ...] = setting(
+        (),
+        "Other origins whose pages may connect, separated by commas.",
+        check=lambda origins: next(filter(None, map(_origin_complaint, origins)), None),
+    )
     trusted_proxies: tuple[str, ...] = setting(
         (),
         "Networks of the proxies whose X-Forwarded-For and -Proto are believed, separated by commas.",
@@ -70,11 +75,17 @@ class GatewaySettings(IdentitySettings):
     )
 
 
+def _origin_complaint(text: str) -> str | None:
+    if re.fullmatch(r"https?://[^/?#@\s]+", text):
+        return None
+    return f"{text} is no origin: scheme and host alone, as in https://pulso.example"
+
+
 def _network_complaint(text: str) -> str | None:
     try:
         ipaddress.ip_network(text)
-    except ValueError as fault:
-        return str(fault)
+    except ValueError:
+        return f"{text} is no network, as in 10.0.0.0/8"
     return None
 
 

@@ -151,6 +151,7 @@ def heed(gateway: Gateway, told: Tell) -> None:
 
 
 def greet_all(gateway: Gateway) -> None:
-    """A service that is new here has not greeted anybody yet."""
+    """A service that is new here is followed by nobody, and has not greeted anybody yet."""
+    gateway.hub.join_all(topic.name for topic in gateway.relay.manifests.topics_for_everyone)
     for connection in gateway.hub.connections.values():
         gateway.relay.greet(connection)

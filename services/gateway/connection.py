@@ -14,7 +14,7 @@ from services.gateway.limits import TokenBucket
 class Connection:
     """A connected client. `send` queues a frame and never waits; `close` ends the socket for good.
 
-    `topics` are those it follows, `greeted` the `on_connect` endpoints that have answered for it.
+    `topics` are those it follows, `greeted` the `on_connect` endpoints that are asked to greet it until they do.
     """
 
     caller: Caller

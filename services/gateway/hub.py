@@ -54,6 +54,10 @@ class Hub:
         for topic in (USER_TOPIC + connection.caller.id, *topics):
             await self.join(connection, topic)
 
+    def join_all(self, topics: Iterable[str]) -> None:
+        """Every connection follows these topics from soon on: those of a service that is new here."""
+        self._tasks.spawn(self._join_all(tuple(topics)), "join all")
+
     def remove(self, connection: Connection) -> None:
         connection.is_open = False
         self.connections.pop(connection.id, None)
@@ -125,6 +129,12 @@ class Hub:
                 members = [c for c in stream.members if c.id != skip] if skip else list(stream.members)
                 if members:
                     self.tell(members, envelope.event, envelope.payload)
+
+    async def _join_all(self, topics: tuple[str, ...]) -> None:
+        for topic in topics:
+            for connection in list(self.connections.values()):
+                if topic not in connection.topics:
+                    await self.join(connection, topic)
 
     def _change_membership(self, change: Membership) -> None:
         connection = self.connections.get(change.connection)

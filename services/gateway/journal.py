@@ -27,10 +27,15 @@ MAX_WAITING: Final = 20_000
 MAX_WAITING_BYTES: Final = 16 << 20
 MAX_ENTRY_BYTES: Final = 64 * 1024
 """A batch ends with the record that goes past this."""
-MAX_STREAM_ENTRIES: Final = 5_000
-"""Batches that the stream keeps; with their size its memory is bounded whether or not anybody reads it."""
+MAX_STREAM_BYTES: Final = 48 << 20
+MAX_STREAM_ENTRIES: Final = 100_000
+"""The stream is cut to so many batches, or to as many of the size seen lately as fit `MAX_STREAM_BYTES`: Redis
+holds leases too, and must not run out of memory for whatever clients send."""
+FORGETTING: Final = 0.99
+"""By how much the largest batch seen lately shrinks with each one that follows."""
+MAX_KEPT_BYTES: Final = 16 * 1024
 MAX_REFUSED_BYTES: Final = 1024
-"""Of a refused message with a larger payload the size alone is kept: refusing must not cost more than sending."""
+"""Of a larger payload (of a refused message: of one larger than this) the size alone is kept."""
 RECORD_BYTES: Final = 150
 """About what a record has beside its payload."""
 
@@ -60,6 +65,7 @@ class Journal:
         self._now = now
         self._waiting: deque[Record] = deque()
         self._waiting_bytes = 0
+        self._entry_bytes = 1
         self._encoder = msgspec.msgpack.Encoder()
 
     def came_in(self, caller: Caller, event: str, payload: bytes, *, outcome: str, private: bool) -> None:
@@ -83,15 +89,18 @@ class Journal:
     async def flush(self) -> None:
         while batch := self._next_batch():
             try:
-                await self._link.command(
-                    "XADD", self._stream, "MAXLEN", "~", str(MAX_STREAM_ENTRIES), "*", "batch",
-                    self._encoder.encode(batch),
-                )  # fmt: skip
+                await self._append(self._encoder.encode(batch))
             except LinkDown as fault:
                 self._waiting.extendleft(reversed(batch))
                 self._waiting_bytes += sum(map(_size_bytes, batch))
                 log.warning("journal waits for redis", records=len(self._waiting), fault=str(fault))
                 return
+
+    async def _append(self, entry: bytes) -> None:
+        """Raises `LinkDown`."""
+        self._entry_bytes = max(len(entry), int(self._entry_bytes * FORGETTING))
+        most = min(MAX_STREAM_ENTRIES, MAX_STREAM_BYTES // self._entry_bytes)
+        await self._link.command("XADD", self._stream, "MAXLEN", "~", str(most), "*", "batch", entry)
 
     def _next_batch(self) -> list[Record]:
         batch: list[Record] = []
@@ -117,7 +126,8 @@ class Journal:
             metrics.JOURNAL_DROPPED.inc()
             return
         at = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        record = Record(at, self._gateway, connection, user, direction, event, outcome, recipients, payload, size)
+        kept = payload if size <= MAX_KEPT_BYTES else b""
+        record = Record(at, self._gateway, connection, user, direction, event, outcome, recipients, kept, size)
         self._waiting.append(record)
         self._waiting_bytes += _size_bytes(record)
 

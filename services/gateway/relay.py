@@ -29,8 +29,6 @@ READ_AGAIN_S: Final = 0.5
 
 log = structlog.get_logger(__name__)
 
-_TOO_MANY: Final = ServiceError("rate_limited", "Too many events. Slow down.")
-
 OnReply = Callable[[Reply], None]
 
 
@@ -65,7 +63,7 @@ class Relay:
         private = found is not None and found[0].private
         try:
             if not connection.bucket.take(asyncio.get_running_loop().time()):
-                raise _TOO_MANY
+                raise _too_many()
             if len(payload) > MAX_PAYLOAD_BYTES:
                 raise ServiceError("too_large", f"A payload may have {MAX_PAYLOAD_BYTES} bytes.")
             endpoint, manifest = self._find(name, Surface.OPEN, Surface.SOCKET)
@@ -84,7 +82,7 @@ class Relay:
         """A packet that can be no event of ours. Nobody knows what is in it: the journal keeps that it came."""
         error = ServiceError("bad_request", "Send an event of this server with one JSON object.")
         if not connection.bucket.take(asyncio.get_running_loop().time()):
-            error = _TOO_MANY
+            error = _too_many()
         self._answered(connection, "", b"", ack, private=True, reply=_refused(error))
 
     async def http(self, name: str, payload: bytes, caller: Caller, *, request_id: str) -> bytes:
@@ -97,7 +95,9 @@ class Relay:
                 replied.set_result(reply)
 
         self._request(endpoint, manifest, caller, payload, on_reply, request_id)
-        return result_of(await replied)
+        reply = await replied
+        self._journal.came_in(caller, name, payload, outcome=reply.code or "ok", private=endpoint.private)
+        return result_of(reply)
 
     def greet(self, connection: Connection) -> None:
         """Tell each service that wants to know of this connection, again and again until it has answered."""
@@ -157,3 +157,7 @@ class Relay:
 
 def _refused(error: ServiceError) -> Reply:
     return Reply(0, error.encode(), error.code)
+
+
+def _too_many() -> ServiceError:
+    return ServiceError("rate_limited", "Too many events. Slow down.")

@@ -18,7 +18,6 @@ BODY_WITHIN_S: Final = 30.0
 """A body that is not complete by then is no longer waited for."""
 
 _OWN_SITE: Final = frozenset({"same-origin", "none"})
-_TOO_LARGE: Final = ServiceError("too_large", f"A body may have {MAX_PAYLOAD_BYTES} bytes.")
 
 
 class Edge:
@@ -96,13 +95,17 @@ async def json_body(request: web.Request) -> bytes:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ServiceError("bad_request", "Send the body uncompressed.")
     if (request.content_length or 0) > MAX_PAYLOAD_BYTES:
-        raise _TOO_LARGE  # known before it has come
+        raise _too_large()  # known before it has come
     try:
         async with asyncio.timeout(BODY_WITHIN_S):
             return await request.read()
     except TimeoutError:
         raise ServiceError("bad_request", "The body did not arrive in time.") from None
     except web.HTTPRequestEntityTooLarge:
-        raise _TOO_LARGE from None
+        raise _too_large() from None
     except (web.HTTPException, ValueError, OSError):
         raise ServiceError("bad_request", "The body could not be read.") from None
+
+
+def _too_large() -> ServiceError:
+    return ServiceError("too_large", f"A body may have {MAX_PAYLOAD_BYTES} bytes.")

@@ -39,8 +39,6 @@ UNKNOWN_KEY_PAUSE_S: Final = 5.0
 
 log = structlog.get_logger(__name__)
 
-UNAUTHORIZED: Final = ServiceError("unauthorized", "Sign in first.")
-
 
 class Sessions:
     def __init__(self, bus: Bus, edge: Edge, *, gateway: str, token_seconds: int) -> None:
@@ -97,6 +95,9 @@ class Sessions:
         for key in gone:
             del self._known[key]
 
+    def has_ended(self, session: str) -> bool:
+        return session in self._ended
+
     async def ask_auth(self, endpoint: Endpoint[Req, Res], request: Req, caller: Caller) -> Res:
         """Call auth, which has one shard. Raises `ServiceError`."""
         return await self._bus.call(self._bus.channels.service("auth", 0), endpoint, request, caller)
@@ -128,12 +129,12 @@ class Sessions:
         credential = self.credential(request)
         own = self._edge.is_own_origin(request)
         if not own and ("Origin" in request.headers or token is None or credential is not None):
-            raise UNAUTHORIZED
+            raise unauthorized()
         if token is not None:
             caller = self._of_token(token, request)
             return msgspec.structs.replace(caller, connection=connection)
         if credential is None:
-            raise UNAUTHORIZED
+            raise unauthorized()
         identity = await self._resolve(credential, request)
         return identity.caller(connection=connection, gateway=self._gateway, address=self._edge.address(request))
 
@@ -166,9 +167,9 @@ class Sessions:
             claims = self._verifier.verify(token, time.time())
         except InvalidToken as invalid:
             self._perhaps_a_new_key(invalid)
-            raise UNAUTHORIZED from None
+            raise unauthorized() from None
         if claims.sid in self._ended:
-            raise UNAUTHORIZED
+            raise unauthorized()
         return Caller(
             claims.sub, claims.name, claims.kind, claims.sid,
             gateway=self._gateway, address=self._edge.address(request),
@@ -188,7 +189,7 @@ class Sessions:
             return found[0]
         identity = await self.ask_auth(auth.RESOLVE, _resolve_request(credential, request), ANONYMOUS)
         if identity.session in self._ended:
-            raise UNAUTHORIZED
+            raise unauthorized()
         self._known[key] = (identity, now + REMEMBER_S)
         self._known.move_to_end(key)
         while len(self._known) > MAX_REMEMBERED:
@@ -199,5 +200,10 @@ class Sessions:
 def _resolve_request(credential: str, request: web.Request) -> auth.Resolve:
     agent = request.headers.get("User-Agent", "")[:400]
     if len(credential) > 4096 or not (credential + agent).isprintable():
-        raise UNAUTHORIZED
+        raise unauthorized()
     return auth.Resolve(credential, agent)
+
+
+def unauthorized() -> ServiceError:
+    """Made anew each time: an exception that is raised again keeps the frames of every time before alive."""
+    return ServiceError("unauthorized", "Sign in first.")

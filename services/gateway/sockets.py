@@ -23,11 +23,11 @@ from services.gateway.engine.session import GOING_AWAY, Work
 from services.gateway.engine.strict import StrictServer
 from services.gateway.hub import Hub
 from services.gateway.limits import SocketCounts, TokenBucket
-from services.gateway.relay import MAX_PAYLOAD_BYTES, Relay
+from services.gateway.relay import Relay
 from services.gateway.sessions import Sessions
 
-MAX_FRAME_BYTES: Final = 2 * MAX_PAYLOAD_BYTES
-"""A frame may be somewhat larger than a payload, so that one too many is answered instead of cut off."""
+MAX_FRAME_BYTES: Final = 1 << 20
+"""A frame may be larger than a payload, so that one that is too large is answered instead of cut off."""
 CONNECT_WITHIN_S: Final = 10.0
 """A transport that has not become a connection by then is closed."""
 
@@ -111,6 +111,11 @@ class Sockets(StrictServer):
         if not connection.is_open:
             return
         await self._hub.add(connection, [topic.name for topic in self._relay.manifests.topics_for_everyone])
+        # A logout that came between the handshake and the hub has found no socket to close.
+        session = connection.caller.session
+        if self._sessions.has_ended(session):
+            self._hub.end_sessions(frozenset({session}), "logout")
+            return
         if connection.is_open:
             ready = msgspec.json.encode(contract.ready(connection.caller))
             self._hub.tell((connection,), contract.READY.name, ready)
@@ -126,7 +131,7 @@ class Sockets(StrictServer):
     def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> Work:
         """The fast lane: no packet object, no JSON, no task for what nearly every packet is."""
         connection = self._by_engine_id.get(eio_sid)
-        if connection is not None and isinstance(data, str):
+        if connection is not None and isinstance(data, str) and eio_sid not in self._binary_packet:
             event = _EVENT.fullmatch(data)
             if event is not None:
                 ack, name, argument = event.groups("")
