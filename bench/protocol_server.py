@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 from functools import partial
 from typing import Any, Final
 
 import uvloop
 from aiohttp import web
 
+from pulso.process import collect_garbage_rarely
 from pulso.tasks import Tasks
 from services.gateway.engine import packets
 from services.gateway.engine.server import EngineServer
@@ -70,12 +70,6 @@ def answering(server: StrictServer) -> StrictServer:
     return server
 
 
-def collect_seldom() -> None:
-    """Connections make objects that stay, and few cycles; by default a third of a connect went to collecting."""
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-
-
 async def serve(host: str, port: int) -> None:
     async with Tasks() as tasks:
         # TCP's own keepalive costs three system calls a connection, and Engine.IO has its heartbeat.
@@ -94,7 +88,7 @@ def main() -> None:
     options.add_argument("--host", default="127.0.0.1")
     options.add_argument("--port", type=int, default=3000)
     chosen = options.parse_args()
-    collect_seldom()
+    collect_garbage_rarely()
     uvloop.run(serve(chosen.host, chosen.port))
 
 

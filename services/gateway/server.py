@@ -79,7 +79,13 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
     manager = runner.server
     assert manager is not None, "set up"
     loop = asyncio.get_running_loop()
-    options: dict[str, Any] = {"access_log": None, "keepalive_timeout": KEEP_ALIVE_S, "auto_decompress": False}
+    options: dict[str, Any] = {
+        "access_log": None,
+        "keepalive_timeout": KEEP_ALIVE_S,
+        "auto_decompress": False,
+        # TCP's own keepalive costs three system calls a connection, and Engine.IO has its heartbeat.
+        "tcp_keepalive": False,
+    }
 
     def connection() -> asyncio.Protocol:
         return _Connection(manager, loop=loop, **options)
