@@ -59,8 +59,12 @@ class GatewaySettings(IdentitySettings):
         "Networks of the proxies whose X-Forwarded-For and -Proto are believed, separated by commas.",
         check=lambda networks: next(filter(None, map(_network_complaint, networks)), None),
     )
-    limit_connections_per_address: int = setting(1000, "Sockets from one address; 0: no limit.", check=at_least(0))
-    limit_connections_per_user: int = setting(10, "Sockets of one user; 0: no limit.", check=at_least(0))
+    limit_connections_per_address: int = setting(
+        1000, "Sockets from one address on a gateway; 0: no limit.", check=at_least(0)
+    )
+    limit_connections_per_user: int = setting(
+        10, "Sockets of one user on a gateway; 0: no limit.", check=at_least(0)
+    )
     limit_events_per_second: int = setting(
         20, "Events per second and socket, twice that in a burst; 0: no limit.", check=at_least(0)
     )
