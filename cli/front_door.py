@@ -138,7 +138,7 @@ def _as_ourselves() -> tuple[str, ...]:
 
 
 def _version(nginx: str) -> tuple[int, ...]:
-    shown = subprocess.run((nginx, "-v"), capture_output=True, text=True, timeout=10, check=False).stderr  # noqa: S603
+    shown = subprocess.run((nginx, "-v"), capture_output=True, text=True, timeout=10, check=False).stderr  # noqa: S603  # found above
     found = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", shown)
     return tuple(map(int, found.groups())) if found else (0,)
 

@@ -87,7 +87,7 @@ async def _live(clients: Sequence[NumberClient], seconds: float) -> float:
             at, number, is_draw = due[0]
             if is_draw:
                 clients[number].draw()
-                heapq.heapreplace(due, (at + random.uniform(*DRAW_AFTER_S), number, True))  # noqa: S311
+                heapq.heapreplace(due, (at + random.uniform(*DRAW_AFTER_S), number, True))  # noqa: S311  # as above
             else:
                 clients[number].send_value()
                 heapq.heapreplace(due, (at + VALUE_EVERY_S, number, False))
