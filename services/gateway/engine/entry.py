@@ -65,16 +65,16 @@ class Entry:
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        """Section "Transports": a request names its transport, and its session once there is one."""
+        """Section "Transports": a request names version, transport, and its session once there is one."""
         query = request.query
         transport, sid = query.get("transport", ""), query.get("sid")
         if transport not in {"polling", "websocket"}:
             raise Refusal(*_UNKNOWN_TRANSPORT)
+        if query.get("EIO") != "4":
+            raise Refusal(*_UNKNOWN_VERSION)
         if sid is None:
             if request.method != "GET":
                 raise Refusal(*_BAD_METHOD)
-            if query.get("EIO") != "4":
-                raise Refusal(*_UNKNOWN_VERSION)
             return await (self._open_polling(request) if transport == "polling" else self._open_websocket(request))
         session = self._shared.sessions.get(sid)
         if session is None:
@@ -155,8 +155,10 @@ class Entry:
         try:
             for packet in packets.decode_payload(await read_body(request, self._max_payload)):
                 session.receive(packet)
-                if session.closed and packet != packets.CLOSE:
-                    raise Refusal(*_BAD_REQUEST)
+                if session.closed:
+                    if packet[:1] != packets.CLOSE:
+                        raise Refusal(*_BAD_REQUEST)
+                    break  # what follows is ignored, as on a WebSocket
             await session.settled()
         except packets.Malformed:
             session.close(PROTOCOL_ERROR, TRANSPORT_ERROR)

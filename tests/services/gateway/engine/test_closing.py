@@ -21,6 +21,12 @@ async def test_a_polling_client_closes_its_session(engine: Speaker) -> None:
     assert (await engine.post(sid, "4late"))[0] == 400
 
 
+async def test_what_follows_the_close_in_a_payload_is_ignored(engine: Speaker) -> None:
+    sid = await engine.open_polling()
+    assert await engine.post(sid, "1\x1e4after\x1enonsense") == (200, "ok")
+    assert (await engine.poll(sid))[0] == 400
+
+
 @pytest.mark.parametrize("path", ["/engine.io/", "/socket.io/"])
 async def test_a_websocket_client_closes_its_session(http: aiohttp.ClientSession, path: str) -> None:
     async with Speaker(http, path).opened() as raw:

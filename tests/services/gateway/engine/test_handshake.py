@@ -56,6 +56,30 @@ async def test_a_wrong_query_is_refused(http: aiohttp.ClientSession, query: str,
             assert (await response.json())["code"] == code
 
 
+@pytest.mark.parametrize("version", ["", "EIO=3&", "EIO=abc&"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_each_request_names_the_version(engine: Speaker, method: str, version: str) -> None:
+    """Section "HTTP long-polling", query parameters: it is mandatory. The session lives."""
+    sid = await engine.open_polling()
+    url = f"{engine.path}?{version}transport=polling&sid={sid}"
+    async with engine.http.request(method, url, data="4x" if method == "POST" else None) as response:
+        assert response.status == 400
+        assert (await response.json())["code"] == 5
+    await engine.post(sid, "4hello")
+    assert await engine.polled(sid) == "4hello"
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD"])
+async def test_a_session_is_asked_by_get_and_post_alone(engine: Speaker, method: str) -> None:
+    sid = await engine.open_polling()
+    async with engine.http.request(method, engine.url(sid)) as response:
+        assert response.status == 400
+    async with engine.http.post(engine.url(sid, transport="websocket")) as response:
+        assert (await response.json())["code"] == 2
+    await engine.post(sid, "4hello")
+    assert await engine.polled(sid) == "4hello"
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 async def test_only_get_opens_a_session(http: aiohttp.ClientSession, method: str) -> None:
     for path in PATHS:
