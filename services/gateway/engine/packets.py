@@ -19,6 +19,8 @@ PONG: Final = "3"
 MESSAGE: Final = "4"
 UPGRADE: Final = "5"
 NOOP: Final = "6"
+BASE64: Final = "b"
+"""In place of a type: a MESSAGE whose binary data is spelled in text."""
 
 SEPARATOR: Final = "\x1e"
 """Between the packets of one long-polling payload."""
@@ -62,15 +64,18 @@ def encode_payload(frames: list[bytes]) -> str:
 def decode_payload(body: bytes) -> list[str | bytes]:
     """The packets of a body: text ones with their type, binary ones as bytes. Raises `Malformed`."""
     try:
-        return [_decode_one(packet) for packet in body.decode().split(SEPARATOR)]
-    except (UnicodeDecodeError, binascii.Error) as fault:
+        found = body.decode().split(SEPARATOR)
+    except UnicodeDecodeError as fault:
         raise Malformed(str(fault)) from None
+    return [decode_base64(packet) if packet.startswith(BASE64) else packet for packet in found]
 
 
-def _decode_one(packet: str) -> str | bytes:
-    if packet.startswith("b"):
+def decode_base64(packet: str) -> bytes:
+    """The data of a packet that starts with `b`. Raises `Malformed`."""
+    try:
         return base64.b64decode(packet[1:].encode(), validate=True)
-    return packet
+    except binascii.Error as fault:
+        raise Malformed(str(fault)) from None
 
 
 def _frame(first: int, payload: bytes) -> bytes:
@@ -88,4 +93,4 @@ def _packet_of(frame: bytes) -> str:
     payload = frame[header:]
     if frame[0] == _FINAL_TEXT:
         return payload.decode()
-    return "b" + base64.b64encode(payload).decode()
+    return BASE64 + base64.b64encode(payload).decode()

@@ -48,7 +48,7 @@ class Speaker:
                 return body
             await self.post(sid, "3")
 
-    async def post(self, sid: str, body: str | bytes) -> tuple[int, str]:
+    async def post(self, sid: str, body: str | bytes | AsyncIterator[bytes]) -> tuple[int, str]:
         async with self.http.post(self.url(sid), data=body) as response:
             return response.status, await response.text()
 

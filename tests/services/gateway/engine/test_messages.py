@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -44,7 +45,14 @@ async def test_a_malformed_payload_closes_the_session(engine: Speaker, body: str
     assert (await engine.poll(sid))[0] == 400
 
 
-@pytest.mark.parametrize("packet", ["abc", "", "0", "2", "9", "\x004"])
+async def test_base64_on_a_websocket_is_binary(engine: Speaker) -> None:
+    """Not in the document, but the official client's option `forceBase64`: text frames as in long-polling."""
+    async with engine.opened() as raw:
+        await raw.send("bAQIDBA==")
+        assert await raw.next() == b"\x01\x02\x03\x04"
+
+
+@pytest.mark.parametrize("packet", ["abc", "", "0", "2", "9", "\x004", "bA", "b!!!!", "b\u0662"])
 async def test_a_malformed_packet_closes_the_websocket(engine: Speaker, packet: str) -> None:
     async with engine.opened() as raw:
         await raw.send(packet)
@@ -65,6 +73,24 @@ async def test_a_second_poll_at_once_closes_the_session(engine: Speaker) -> None
     await waited
     assert (await engine.poll(sid))[0] == 400
     assert await first == (200, "1")
+    assert (await engine.poll(sid))[0] == 400
+
+
+async def test_a_second_post_at_once_closes_the_session(engine: Speaker) -> None:
+    """Section "HTTP long-polling", sending data."""
+    sid = await engine.open_polling()
+    is_second_answered = asyncio.Event()
+
+    async def unfinished() -> AsyncIterator[bytes]:
+        yield b"4"
+        await is_second_answered.wait()
+        yield b"hello"
+
+    first = asyncio.create_task(engine.post(sid, unfinished()))
+    await asyncio.sleep(0.02)  # the two must arrive in this order
+    assert (await engine.post(sid, "4hello"))[0] == 400
+    is_second_answered.set()
+    assert (await first)[0] == 400
     assert (await engine.poll(sid))[0] == 400
 
 
@@ -96,7 +122,7 @@ async def test_a_message_of_the_announced_size_passes_and_a_larger_one_ends_the_
 async def test_a_body_without_length_is_refused_once_it_is_too_large(engine: Speaker) -> None:
     sid = await engine.open_polling()
 
-    async def endless() -> object:
+    async def endless() -> AsyncIterator[bytes]:
         for _ in range(40):
             yield b"4" + b"x" * 65_536
 
