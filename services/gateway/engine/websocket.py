@@ -15,11 +15,12 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 import structlog
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 from aiohttp.http import WebSocketError
 
 from services.gateway.engine import packets
+from services.gateway.engine.masks import MaskWatch
 from services.gateway.engine.session import NORMAL, TRANSPORT_CLOSE, TRANSPORT_ERROR
 from services.gateway.engine.wheel import Wheel
 
@@ -28,6 +29,10 @@ MAX_OUTBOX_BYTES: Final = 1024 * 1024
 CLOSE_WITHIN_S: Final = 2.0
 """How long a client has to answer a close frame; then the connection ends without its answer."""
 
+_LAST_CODE: Final = 4999
+"""Of the codes that a close frame may carry (RFC 6455, section 7.4.2)."""
+_UNMASKED: Final = WebSocketError(WSCloseCode.PROTOCOL_ERROR, "a frame without mask")
+_NO_CODE: Final = WebSocketError(WSCloseCode.PROTOCOL_ERROR, "no code for a close frame")
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 OnPacket = Callable[[str | bytes], None]
@@ -82,7 +87,7 @@ def _handshake(request: web.Request) -> dict[str, str]:
 class WebSocket(asyncio.Protocol):
     """Frames in, frames out. `on_packet` and `on_lost` are its session's, or an upgrade's under way."""
 
-    __slots__ = ("_closing", "_connection", "_held", "_is_closing", "_reader", "on_lost", "on_packet")
+    __slots__ = ("_closing", "_connection", "_held", "_is_closing", "_masks", "_reader", "on_lost", "on_packet")
 
     name = "websocket"
 
@@ -91,6 +96,7 @@ class WebSocket(asyncio.Protocol):
         self._closing = closing
         self._is_closing = False
         self._held = False
+        self._masks = MaskWatch()
         # aiohttp's reader refuses a message of its limit, too.
         self._reader: Any = WebSocketReader(_Inbox(self), max_bytes + 1, False, True)
         self.on_packet: OnPacket | None = None
@@ -99,8 +105,12 @@ class WebSocket(asyncio.Protocol):
     # What the loop calls.
 
     def data_received(self, data: bytes) -> None:
-        if self._reader is not None:
+        if self._reader is None:
+            return
+        if self._masks.holds(data):
             self._reader.feed_data(data)
+        else:
+            self.broken(_UNMASKED)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._ended(TRANSPORT_CLOSE)
@@ -158,7 +168,8 @@ class WebSocket(asyncio.Protocol):
                 self.on_packet(content)
         elif kind is WSMsgType.PING:
             if not self._is_closing:
-                self._connection.write(packets.pong_frame(bytes(content)))
+                # Not sent where earlier ones fill the outbox, unread: section 5.5.3 asks for the latest's alone.
+                self.take([packets.pong_frame(bytes(content))])
         elif kind is WSMsgType.CLOSE:
             self._answer_close(content)
 
@@ -171,6 +182,9 @@ class WebSocket(asyncio.Protocol):
             on_lost(TRANSPORT_ERROR)
 
     def _answer_close(self, code: int) -> None:
+        if code == WSCloseCode.ABNORMAL_CLOSURE or code > _LAST_CODE:  # aiohttp's reader lets these pass
+            self.broken(_NO_CODE)
+            return
         if not self._is_closing:
             self._connection.write(packets.close_frame(code or NORMAL))
         self._connection.close()

@@ -18,9 +18,9 @@ from services.gateway import metrics
 from services.gateway.engine import packets
 from services.gateway.engine.members import Members
 from services.gateway.engine.server import EngineServer
-from services.gateway.engine.websocket import WebSocket
+from services.gateway.engine.websocket import MAX_OUTBOX_BYTES, WebSocket
 from tests.services.gateway.engine.conftest import listening
-from tests.services.gateway.engine.test_frames import KEY
+from tests.services.gateway.engine.test_frames import KEY, masked
 from tests.waiting import eventually
 
 HANDSHAKE = (
@@ -45,11 +45,7 @@ async def test_a_client_that_does_not_read_is_closed_and_the_others_are_not() ->
         async with listening(app) as url, aiohttp.ClientSession(url) as http:
             address = urlsplit(url)
             with socket.create_connection((address.hostname, address.port)) as deaf:
-                deaf.sendall(
-                    b"GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-                    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
-                    % KEY.encode()
-                )
+                deaf.sendall(HANDSHAKE)
                 async with http.ws_connect("/engine.io/?EIO=4&transport=websocket") as reading:
                     await reading.receive_str()
                     await eventually(lambda: len(engine.sessions) == 2)
@@ -65,6 +61,32 @@ async def test_a_client_that_does_not_read_is_closed_and_the_others_are_not() ->
                     assert ended == ["transport error"]
                     assert metrics.SLOW_CLOSES._value.get() == slow_before + 1
                     assert len(engine.sessions) == 1
+        await engine.shutdown()
+
+
+async def test_pongs_that_nobody_reads_do_not_pile_up() -> None:
+    """WebSocket's own pings are answered at once, not through the outbox; its bound holds for them, too."""
+    async with Tasks() as tasks:
+        engine = EngineServer(tasks=tasks)
+        app = web.Application()
+        engine.attach(app, "/engine.io/")
+        async with listening(app) as url:
+            address = urlsplit(url)
+            _deaf, writer = await asyncio.open_connection(address.hostname, address.port, limit=1)
+            writer.write(HANDSHAKE)
+            await eventually(lambda: len(engine.sessions) == 1)
+            (session,) = engine.sessions.values()
+            assert isinstance(session.transport, WebSocket)
+            connection = session.transport._connection
+            for _ in range(400):
+                writer.write(masked(0x89, b"x" * 125) * 500)
+                await writer.drain()
+                assert connection.get_write_buffer_size() <= MAX_OUTBOX_BYTES
+            await eventually(lambda: connection.get_write_buffer_size() > MAX_OUTBOX_BYTES * 0.9)
+            assert not session.closed  # its heartbeat or the next message will find it slow
+            session.send(packets.message_frame("x" * 1000))
+            await eventually(lambda: session.closed)
+            writer.close()
         await engine.shutdown()
 
 

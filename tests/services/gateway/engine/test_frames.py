@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import itertools
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.gateway.engine.masks import MaskWatch
 
 KEY = base64.b64encode(b"sixteen  letters").decode()
 
@@ -29,6 +34,32 @@ class Wire:
             if payload != b"2":
                 return first & 0x0F, payload
             self.send(masked(0x81, b"3"))
+
+
+@given(sizes=st.lists(st.sampled_from([0, 1, 125, 126, 300, 65_535, 65_536]), max_size=6), data=st.data())
+def test_masks_are_watched_in_whatever_chunks_frames_arrive(sizes: list[int], data: st.DataObject) -> None:
+    """Section 5.1: a client masks all of its frames."""
+    good = b"".join(frame_of(size, mask=0x80) for size in sizes)
+    bad = frame_of(data.draw(st.sampled_from([0, 1, 126, 65_536])), mask=0)
+    stream = good + bad[:-1] if len(bad) > 2 else good + bad
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
+    watch, fed = MaskWatch(), 0
+    for begin, end in itertools.pairwise([0, *cuts, len(stream)]):
+        if not watch.holds(stream[begin:end]):
+            break
+        fed = end
+    assert fed < len(stream)  # the last frame is noticed
+    assert end > len(good)  # and none before it
+
+
+def frame_of(size: int, *, mask: int) -> bytes:
+    if size < 126:
+        length = bytes((mask | size,))
+    elif size < 65_536:
+        length = bytes((mask | 126,)) + size.to_bytes(2, "big")
+    else:
+        length = bytes((mask | 127,)) + size.to_bytes(8, "big")
+    return b"\x82" + length + (b"\xff" * 4 if mask else b"") + b"\0" * size
 
 
 def masked(first: int, payload: bytes) -> bytes:
@@ -64,6 +95,21 @@ async def test_a_message_in_pieces_is_one_message(server: str) -> None:
         assert await raw.frame() == (1, b"4hello")
 
 
+async def test_pieces_together_may_not_be_larger_than_one(server: str) -> None:
+    async with wire(server) as raw:
+        piece = b"\xfe\xff\xff\0\0\0\0" + b"x" * 65_535
+        raw.send(b"\x02" + piece + (b"\x00" + piece) * 15)
+        assert await raw.frame() == (8, (1009).to_bytes(2, "big"))
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011, 3000, 4999])
+async def test_a_close_frame_comes_back_with_its_code(server: str, code: int) -> None:
+    """Section 5.5.1."""
+    async with wire(server) as raw:
+        raw.send(masked(0x88, code.to_bytes(2, "big") + b"bye"))
+        assert await raw.frame() == (8, code.to_bytes(2, "big"))
+
+
 async def test_frames_that_arrive_byte_by_byte_are_read(server: str) -> None:
     async with wire(server) as raw:
         for byte in masked(0x81, b"4slow"):
@@ -86,7 +132,12 @@ async def test_many_frames_in_one_chunk_are_answered_in_order(server: str) -> No
         (b"\x09\x80\0\0\0\0", 1002),  # a ping in pieces (5.5)
         (b"\x80\x80\0\0\0\0", 1002),  # a continuation of nothing (5.4)
         (b"\x01\x81\0\0\0\0x\x81\x81\0\0\0\0y", 1002),  # a message within a message
+        (b"\x89\xfe\0\x7e\0\0\0\0" + b"x" * 126, 1002),  # a ping of more than 125 bytes (5.5)
         (b"\x88\x81\0\0\0\0x", 1002),  # a close frame with half a code (5.5.1)
+        *[(masked(0x88, code.to_bytes(2, "big")), 1002) for code in (0, 999, 1005, 1006, 1015, 2999, 5000)],  # 7.4
+        (masked(0x88, b"\x03\xe8\xff"), 1007),  # a reason that is no UTF-8 (5.5.1)
+        (b"\x81\x034hi", 1002),  # without mask (5.1)
+        (masked(0x01, b"4") + b"\x80\x01x", 1002),  # the second piece is without mask
         (b"\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0", 1009),  # more than anybody has
         (b"\x81\xff\0\0\0\0\0\x0f\x42\x41\0\0\0\0", 1009),  # one byte too many, before any has come
         (b"\x81\x82\0\0\0\0\xc3\x28", 1007),  # no UTF-8 (8.1)
