@@ -41,9 +41,12 @@ class StrictServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
         self._connect_within_s = connect_within_s
         self._newcomers: Wheel[str] = Wheel(connect_within_s / 100, self._close_unless_connected)
 
-    def is_connected(self, eio_sid: str) -> bool:
-        """Whether this client is in any namespace, or about to be."""
-        return any(self.manager.sid_from_eio_sid(eio_sid, namespace) for namespace in self.namespaces)
+    async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
+        """Send one client out of a namespace. Its transport may join another, or this one again, within the time."""
+        eio_sid = self.manager.eio_sid_from_sid(sid, namespace or "/")
+        await super().disconnect(sid, namespace, ignore_queue)
+        if eio_sid is not None:
+            self._newcomers.put(eio_sid, self._connect_within_s)
 
     def _engineio_server_class(self) -> Callable[..., EngineServer]:
         return EngineServer
@@ -65,6 +68,9 @@ class StrictServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         for namespace in self.namespaces:
             await self._handle_disconnect(eio_sid, namespace, reason)
+            sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
+            if sid is not None:  # its connect handler failed: it was never let in, and nobody else forgets it
+                await self.manager.disconnect(sid, namespace)
         self._binary_packet.pop(eio_sid, None)
         self.environ.pop(eio_sid, None)
 
@@ -118,7 +124,17 @@ class StrictServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
         await self._handle_disconnect(eio_sid, namespace, self.reason.CLIENT_DISCONNECT)
         self._newcomers.put(eio_sid, self._connect_within_s)
 
-    def _close_unless_connected(self, eio_sid: str) -> None:
+    def _close_unless_connected(self, eio_sid: str) -> float | None:
         """Section "Connection to a namespace": a client that connects to none is disconnected after a while."""
-        if eio_sid in self.environ and not self.is_connected(eio_sid):
-            self.eio.close(eio_sid)
+        if eio_sid not in self.environ:
+            return None
+        is_undecided = False
+        for namespace in self.namespaces:
+            sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
+            if self.manager.is_connected(sid, namespace):
+                return None
+            is_undecided = is_undecided or sid is not None
+        if is_undecided:  # should its handler refuse, the client must not stay for that
+            return self._connect_within_s
+        self.eio.close(eio_sid)
+        return None
