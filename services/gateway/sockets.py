@@ -19,6 +19,7 @@ from pulso.errors import ServiceError
 from pulso.tasks import Tasks
 from services.gateway import contract
 from services.gateway.connection import Connection
+from services.gateway.engine.events import MAX_ACK_DIGITS
 from services.gateway.engine.session import GOING_AWAY, Work
 from services.gateway.engine.strict import StrictServer
 from services.gateway.hub import Hub
@@ -33,8 +34,11 @@ CONNECT_WITHIN_S: Final = 10.0
 
 CLOSE_PAUSE_S: Final = 0.05
 
+_SPACE: Final = "[ \\t\\r\\n]*"  # JSON's alone
 # `2`, the ack's id, the event's name without escapes, and the argument as it is, up to the closing bracket.
-_EVENT: Final = re.compile(r'2(\d{0,15})\[\s*"([^"\\\x00-\x1f]{1,100})"\s*(?:,(.*))?\]\s*', re.DOTALL)
+_EVENT: Final = re.compile(
+    rf'2([0-9]{{0,{MAX_ACK_DIGITS}}})\[{_SPACE}"([^"\\\x00-\x1f]{{1,100}})"{_SPACE}(?:,(.*))?\]{_SPACE}', re.DOTALL
+)
 
 
 class Sockets(StrictServer):

@@ -14,6 +14,8 @@ from socketio import packet as stock
 from services.gateway.engine.packets import Malformed
 
 MAX_ATTACHMENTS: Final = 10
+MAX_ACK_DIGITS: Final = 16
+"""Of an ack's id: as many as JavaScript counts with."""
 RESERVED: Final = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
@@ -21,7 +23,8 @@ RESERVED: Final = frozenset(
 
 # Section "Packet encoding": type, `attachments-`, `/namespace,`, ack id, JSON.
 _PACKET: Final = re.compile(
-    r"([0-6])(?:([0-9]{1,10})-)?(?:(/[^,]{0,200})(?:,|\Z))?([0-9]{1,15})?(?![0-9])(.*)", re.DOTALL
+    rf"([0-6])(?:([0-9]{{1,10}})-)?(?:(/[^,]{{0,200}})(?:,|\Z))?([0-9]{{1,{MAX_ACK_DIGITS}}})?(?![0-9])(.*)",
+    re.DOTALL,
 )
 _BINARY_TO_PLAIN: Final = {stock.BINARY_EVENT: stock.EVENT, stock.BINARY_ACK: stock.ACK}
 _NOTHING: Final = object()

@@ -42,7 +42,7 @@ class StrictServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
         self._newcomers: Wheel[str] = Wheel(connect_within_s / 100, self._close_unless_connected)
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
-        """Send one client out of a namespace. Its transport may join another, or this one again, within the time."""
+        """Send one client out of a namespace. Like a newcomer's, its transport may join one within the time."""
         eio_sid = self.manager.eio_sid_from_sid(sid, namespace or "/")
         await super().disconnect(sid, namespace, ignore_queue)
         if eio_sid is not None:

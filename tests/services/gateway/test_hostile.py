@@ -159,6 +159,15 @@ async def test_an_odd_packet_gets_its_own_answer_or_none(room: Room, frame: str,
         assert await opened.receive_str() == '439[{"value":5}]'
 
 
+@pytest.mark.parametrize("frame", ['42\u0663["numbers:last",{}]', '42[\u00a0"numbers:last",{}]'])
+async def test_digits_and_spaces_that_json_does_not_know_close_the_connection(room: Room, frame: str) -> None:
+    """The fast lane takes nothing that the protocol does not allow."""
+    async with raw_socket(room) as opened:
+        await opened.send_str(frame)
+        assert (await opened.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+        assert opened.close_code == 1002
+
+
 async def test_malformed_events_count_against_the_rate_as_others_do(kit: KitSettings) -> None:
     async with room_of(kit, 1, limit_events_per_second=5) as room, raw_socket(room) as opened:
         for number in range(30):

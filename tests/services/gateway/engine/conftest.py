@@ -97,12 +97,13 @@ class Raw:
 
     async def closed(self) -> int | None:
         """The close code, once the server closes; meanwhile pings are answered, so that it is not for them."""
-        while True:
-            message = await self.socket.receive(timeout=5)
-            if message.type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING}:
-                return self.socket.close_code
-            if message.data == "2":
-                await self.socket.send_str("3")
+        async with asyncio.timeout(5):
+            while True:
+                message = await self.socket.receive()
+                if message.type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING}:
+                    return self.socket.close_code
+                if message.data == "2":
+                    await self.socket.send_str("3")
 
 
 @contextlib.asynccontextmanager

@@ -58,7 +58,7 @@ def test_frames_have_the_length_form_of_their_size(size: int, form: type) -> Non
 @given(
     kind=st.sampled_from([stock.EVENT, stock.ACK]),
     namespace=st.sampled_from(["/", "/custom", "/a-b_c"]),
-    ack=st.none() | st.integers(0, 10**15 - 1),
+    ack=st.none() | st.integers(0, 10**16 - 1),
     arguments=st.lists(JSON, max_size=3),
 )
 def test_a_packet_is_decoded_to_what_was_encoded(

@@ -138,8 +138,9 @@ async def test_a_placeholder_in_a_plain_event_is_only_an_object(sio: Speaker) ->
 MALFORMED = [
     "4", "4abc", "49", "47[]", "4\u0662[\"message\"]",
     "42", "42{}", '42"message"', "42[]", "42[{}]", "42[null]", "42[true]", '42["message"', '42["message"]]',
-    '42abc["message-with-ack",1]', '42-1["message"]', '421234567890123456["message"]', '42["message",NaN]',
-    '42["message",Infinity]', '42["message","\\ud800"]', '42["message",{"a":1,}]', '422-["message"]',
+    '42abc["message-with-ack",1]', '42\u0663["message"]', '42-1["message"]', '4212345678901234567["message"]',
+    '42["message",NaN]', '42["message",Infinity]', '42\u00a0["message"]', '42["message"\u00a0]',
+    '42["message","\\ud800"]', '42["message",{"a":1,}]', '422-["message"]',
     '42["connect"]', '42["disconnect"]', '42["connect_error"]', '42["newListener"]',
     "43[]", "431{}", "431", "44{}", '44"x"', "40", "40[]", '40"x"', "401", "41{}", "411",
     "45", '45["message"]', '45-["message"]', '4511-["message",1]', '459999999999-["message"]', "451-",

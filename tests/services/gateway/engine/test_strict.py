@@ -1,4 +1,4 @@
-"""Socket.IO protocol, section "Connection to a namespace", where connect handlers take their time, refuse or fail."""
+"""Socket.IO protocol, section "Connection to a namespace": handlers that take their time, refuse or fail."""
 
 from __future__ import annotations
 
