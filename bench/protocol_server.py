@@ -23,6 +23,9 @@ from services.gateway.engine.strict import StrictServer
 
 NAMESPACES: Final = ["/", "/custom"]
 CONNECT_WITHIN_S: Final = 1.0
+GREET_AFTER_S: Final = 0.02
+"""Suites listen anew for each packet. From the engine it would come in the same write as the answer to CONNECT,
+before they listen again: the official suite of Socket.IO would wait for it in vain."""
 ENGINE: Final[dict[str, Any]] = {
     "ping_interval": 0.3,
     "ping_timeout": 0.2,
@@ -56,6 +59,7 @@ def answering(server: StrictServer) -> StrictServer:
     for namespace in NAMESPACES:
 
         async def greet(namespace: str, sid: str, _environ: dict[str, Any], auth: Any) -> None:
+            await asyncio.sleep(GREET_AFTER_S)
             await server.emit("auth", {} if auth is None else auth, to=sid, namespace=namespace)
 
         async def answer(namespace: str, sid: str, *arguments: Any) -> None:
