@@ -49,9 +49,7 @@ class Probing:
 
     def _take_over(self) -> None:
         session, websocket = self._session, self._websocket
-        session.flush()
-        if session.closed:
-            return
+        # What is still in the session's outbox is later than what waits for a poll, and follows at the turn's end.
         waiting = self._polling.hand_over()
         self._polling.probe = None
         websocket.on_packet = session.receive

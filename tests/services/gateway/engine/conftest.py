@@ -88,12 +88,13 @@ class Raw:
 
     async def next(self) -> Any:
         """The next packet that is no ping."""
-        while True:
-            message = await self.socket.receive(timeout=5)
-            assert message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}, message
-            if message.data != "2":
-                return message.data
-            await self.socket.send_str("3")
+        async with asyncio.timeout(5):
+            while True:
+                message = await self.socket.receive()
+                assert message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}, message
+                if message.data != "2":
+                    return message.data
+                await self.socket.send_str("3")
 
     async def closed(self) -> int | None:
         """The close code, once the server closes; meanwhile pings are answered, so that it is not for them."""

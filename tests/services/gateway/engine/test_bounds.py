@@ -135,14 +135,14 @@ async def test_clients_that_leave_cost_the_same_however_many_they_are(count: int
         sids = [str(await members.pre_connect(f"e{number}", "/")) for number in range(clients)]
         for sid in sids:
             await members.connect(sid, "/")
-        started = time.perf_counter()
+        started = time.process_time()  # what others do on this machine meanwhile does not count
         for sid in sids:
             members.pre_disconnect(sid, "/")
             await members.disconnect(sid, "/")
-        return (time.perf_counter() - started) / clients
+        return (time.process_time() - started) / clients
 
-    few = min([await all_leave(count // 20) for _ in range(5)])
-    many = await all_leave(count)
+    few = min([await all_leave(count // 20) for _ in range(20)])
+    many = min([await all_leave(count) for _ in range(3)])
     assert many < few * 5
     assert not members._sids
     assert not members._engine_ids

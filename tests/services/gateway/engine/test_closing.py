@@ -7,6 +7,7 @@ import asyncio
 import aiohttp
 import pytest
 
+from services.gateway.engine import entry
 from tests.services.gateway.engine.conftest import Speaker
 
 
@@ -118,6 +119,19 @@ async def test_a_websocket_that_does_not_probe_is_closed_and_polling_goes_on(
     async with engine.websocket(sid) as raw:
         await raw.send(packet)
         assert await raw.closed() == 1002
+    await engine.post(sid, "4hello")
+    assert await engine.polled(sid) == "4hello"
+
+
+async def test_a_websocket_that_does_not_take_over_in_time_is_closed_and_polling_goes_on(
+    engine: Speaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entry, "UPGRADE_WITHIN_S", 0.1)
+    sid = await engine.open_polling()
+    async with engine.websocket(sid) as raw:
+        await raw.send("2probe")
+        assert await raw.next() == "3probe"
+        assert await raw.closed() == 1000
     await engine.post(sid, "4hello")
     assert await engine.polled(sid) == "4hello"
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.gateway.engine import websocket
 from services.gateway.engine.masks import MaskWatch
 
 KEY = base64.b64encode(b"sixteen  letters").decode()
@@ -34,6 +35,11 @@ class Wire:
             if payload != b"2":
                 return first & 0x0F, payload
             self.send(masked(0x81, b"3"))
+
+    async def ended(self) -> None:
+        """Returns when the server has ended the connection; nothing may come before."""
+        async with asyncio.timeout(5):
+            assert await self._reader.read() == b""
 
 
 @given(sizes=st.lists(st.sampled_from([0, 1, 125, 126, 300, 65_535, 65_536]), max_size=6), data=st.data())
@@ -147,3 +153,15 @@ async def test_a_broken_frame_closes_with_its_code(server: str, frames: bytes, c
     async with wire(server) as raw:
         raw.send(frames)
         assert await raw.frame() == (8, code.to_bytes(2, "big"))
+
+
+@pytest.mark.parametrize("frame", [b"\x81\x011", masked(0x81, b"1")], ids=["not allowed", "asked for"])
+async def test_a_close_frame_that_is_not_answered_is_not_waited_for(
+    server: str, frame: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section 7.1.1: whatever the client does, the connection ends."""
+    monkeypatch.setattr(websocket, "CLOSE_WITHIN_S", 0.1)
+    async with wire(server) as raw:
+        raw.send(frame)
+        assert (await raw.frame())[0] == 8
+        await raw.ended()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,8 @@ from services.gateway.engine import packets
 from services.gateway.engine.polling import Polling
 from services.gateway.engine.server import EngineServer
 from services.gateway.engine.session import Session, Shared
-from services.gateway.engine.websocket import MAX_OUTBOX_BYTES
+from services.gateway.engine.upgrade import Probing
+from services.gateway.engine.websocket import MAX_OUTBOX_BYTES, WebSocket
 from tests.services.gateway.engine.conftest import turns
 from tests.waiting import eventually
 
@@ -159,6 +161,26 @@ async def test_polling_holds_no_more_than_its_bound() -> None:
     while polling.take([frame]):
         taken += len(frame)
     assert MAX_OUTBOX_BYTES - len(frame) < taken <= MAX_OUTBOX_BYTES
+
+
+async def test_what_is_sent_while_the_transport_changes_keeps_its_order(events: Log) -> None:
+    """Section "Upgrade": some waits for a poll, some in the outbox of the turn in which the upgrade comes."""
+    async with Tasks() as tasks:
+        shared = Shared(25.0, 20.0, tasks, events.message, events.disconnect)
+        polling, carrier = Polling(), Carrier()
+        session = Session("s", shared, polling)
+        probing = Probing(session, polling, cast("WebSocket", carrier))
+        probing._receive("2probe")
+        session.send(packets.message_frame("waits for a poll"))
+        session.flush()
+        session.send(packets.message_frame("in the outbox"))
+        probing._receive("5")
+        session.send(packets.message_frame("later"))
+        await turns(2)
+        told = ("waits for a poll", "in the outbox", "later")
+        expected = packets.text_frame(b"3probe") + b"".join(map(packets.message_frame, told))
+        assert b"".join(carrier.writes) == expected
+        shared.heart.stop()
 
 
 @settings(max_examples=60, deadline=None)
