@@ -7,6 +7,7 @@ import functools
 import os
 import platform
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 PACKAGES: Final = ("aiohttp", "picows", "python-engineio", "python-socketio", "redis", "uvloop")
+NOT_INSTALLED: Final = "not installed"
 NODE_FOLDER: Final = Path(__file__).parent / "node"
 
 
@@ -64,13 +66,17 @@ def described() -> dict[str, str]:
 
 
 def versions(redis_server: str) -> dict[str, str]:
-    """The versions of everything that is measured, and of what measures."""
+    """The versions of everything that is measured, and of what measures; some rows need no Node.js."""
     found = {"Python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     found["Redis server"] = _said(redis_server, "--version", pattern=r"v=([\d.]+)")
-    found["Node.js"] = _said("node", "--version", pattern=r"v(.+)")
+    found["Node.js"] = _said("node", "--version", pattern=r"v(.+)") if shutil.which("node") else NOT_INSTALLED
     for name in ("socket.io", "engine.io", "ws", "@socket.io/redis-adapter", "redis"):
-        manifest = (NODE_FOLDER / "node_modules" / name / "package.json").read_text(encoding="utf-8")
-        found[f"{name} (npm)"] = _found(r'"version":\s*"([^"]+)"', manifest)
+        manifest = NODE_FOLDER / "node_modules" / name / "package.json"
+        found[f"{name} (npm)"] = (
+            _found(r'"version":\s*"([^"]+)"', manifest.read_text(encoding="utf-8"))
+            if manifest.exists()
+            else NOT_INSTALLED
+        )
     return found
 
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -19,6 +20,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
+
+import aiohttp
 
 from bench import machine
 from cli.child import CannotStart, Child, Program
@@ -58,6 +61,13 @@ class System:
     def cpu_seconds(self, *programs: str) -> float:
         """Of these programs, or of all."""
         return sum(machine.cpu_seconds(self.pid(program)) for program in programs or self.children)
+
+    async def metric(self, part: str, name: str) -> float:
+        """One figure, without labels, of a part's /metrics; 0 where there is none."""
+        url = f"http://{HOST}:{self.other_ports[f'{part}.ops']}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            found = re.search(rf"^{name} (\S+)$", await response.text(), re.MULTILINE)
+        return float(found.group(1)) if found else 0.0
 
     async def start(self, program: Program) -> None:
         child = self.children[program.name] = Child(program)

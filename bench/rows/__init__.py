@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from bench.results import Finding
-from bench.rows import chain, connect, fanout, idle, memory, numbers, slow
+from bench.rows import chain, connect, fanout, idle, leave, memory, numbers, slow
 from bench.run import Run
 
 Row = Callable[[Run], Awaitable[list[Finding]]]
@@ -19,4 +19,5 @@ ROWS: Final[Mapping[str, Row]] = {
     "numbers": numbers.measure,
     "idle": idle.measure,
     "slow": slow.measure,
+    "leave": leave.measure,
 }

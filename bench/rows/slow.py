@@ -16,14 +16,12 @@ from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from typing import Final
 
-import aiohttp
-
 from bench import servers
 from bench.client import Client, Unfit, argument_of, event_frame
 from bench.crowd import TICK, Crowd, crowd_of, tokens_of
 from bench.results import Finding, Series, figure, percentile, ratio
 from bench.run import Run
-from bench.servers import HOST, System
+from bench.servers import System
 from cli import die_with_parent
 
 CLIENTS: Final = 500
@@ -34,6 +32,7 @@ EVERY_S: Final = 0.02
 SECONDS: Final = 20.0
 """Long enough for the buffers of the kernel and then the outbox of the stopped ones to fill."""
 
+SLOW_CLOSES: Final = ("gateway-1", "pulso_slow_closes_total")
 DELIVERED_WITHIN_S: Final = 30.0
 UNIT: Final = "ms, p99 over all deliveries"
 
@@ -51,14 +50,14 @@ async def measure(run: Run) -> list[Finding]:
         latencies = _Latencies(crowd)
         await crowd.join(TOPIC)
         for number in range(1, run.rounds + 1):
-            slow_closes = await _slow_closes(system)
+            slow_closes = await system.metric(*SLOW_CLOSES)
             async with _to_be_stopped(system, stopped) as pid:
                 run.say(f"slow clients: round {number} of {run.rounds}, before")
                 before.append(await latencies.p99_ms(seconds))
                 os.kill(pid, signal.SIGSTOP)
                 run.say(f"slow clients: round {number} of {run.rounds}, {stopped} of {count} stopped")
                 during.append(await latencies.p99_ms(seconds))
-            closed.append(await _slow_closes(system) - slow_closes)
+            closed.append(await system.metric(*SLOW_CLOSES) - slow_closes)
         if crowd.lost:
             raise Unfit(f"{crowd.lost} clients were closed that had done nothing")
     what = f"{stopped} of {count} clients stopped"
@@ -143,10 +142,3 @@ async def _to_be_stopped(system: System, count: int) -> AsyncIterator[int]:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-
-
-async def _slow_closes(system: System) -> float:
-    port = system.other_ports["gateway-1.ops"]
-    async with aiohttp.ClientSession() as session, session.get(f"http://{HOST}:{port}/metrics") as response:
-        found = re.search(r"^pulso_slow_closes_total (\S+)$", await response.text(), re.MULTILINE)
-    return float(found.group(1)) if found else 0.0

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench import machine
+from cli.embedded_redis import find_server
 
 SPIN = "import time\nwhile time.process_time() < 0.3: pass\nprint('done', flush=True)\ninput()"
 
@@ -53,3 +54,8 @@ def test_what_starts_meanwhile_runs_on_the_pinned_core_alone() -> None:
         )
     assert shown.stdout.strip() == str({servers_core})
     assert os.sched_getaffinity(0) == before
+
+
+def test_rows_without_node_need_none_of_its_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(machine, "NODE_FOLDER", tmp_path)
+    assert machine.versions(find_server())["socket.io (npm)"] == "not installed"
