@@ -57,9 +57,6 @@ class EngineServer:
         if session is not None:
             session.send(packets.message_frame(data))
 
-    async def disconnect(self, sid: str) -> None:
-        self.close(sid)
-
     def close(self, sid: str, code: int = NORMAL, reason: str = SERVER_DISCONNECT) -> None:
         session = self.sessions.get(sid)
         if session is not None:
