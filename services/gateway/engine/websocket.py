@@ -12,7 +12,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -21,7 +21,13 @@ from aiohttp.http import WebSocketError
 
 from services.gateway.engine import packets
 from services.gateway.engine.masks import MaskWatch
-from services.gateway.engine.session import NORMAL, TRANSPORT_CLOSE, TRANSPORT_ERROR
+from services.gateway.engine.session import (
+    INTERNAL_ERROR,
+    NORMAL,
+    PROTOCOL_ERROR,
+    TRANSPORT_CLOSE,
+    TRANSPORT_ERROR,
+)
 from services.gateway.engine.wheel import Wheel
 
 MAX_OUTBOX_BYTES: Final = 1024 * 1024
@@ -31,8 +37,6 @@ CLOSE_WITHIN_S: Final = 2.0
 
 _LAST_CODE: Final = 4999
 """Of the codes that a close frame may carry (RFC 6455, section 7.4.2)."""
-_UNMASKED: Final = WebSocketError(WSCloseCode.PROTOCOL_ERROR, "a frame without mask")
-_NO_CODE: Final = WebSocketError(WSCloseCode.PROTOCOL_ERROR, "no code for a close frame")
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 OnPacket = Callable[[str | bytes], None]
@@ -110,7 +114,7 @@ class WebSocket(asyncio.Protocol):
         if self._masks.holds(data):
             self._reader.feed_data(data)
         else:
-            self.broken(_UNMASKED)
+            self.broken(PROTOCOL_ERROR)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._ended(TRANSPORT_CLOSE)
@@ -173,9 +177,8 @@ class WebSocket(asyncio.Protocol):
         elif kind is WSMsgType.CLOSE:
             self._answer_close(content)
 
-    def broken(self, fault: BaseException) -> None:
-        """Not WebSocket, or more than is allowed: the fault says the close code."""
-        code = fault.code if isinstance(fault, WebSocketError) else 1002
+    def broken(self, code: int) -> None:
+        """Not WebSocket, or more than is allowed."""
         on_lost = self.on_lost
         self.close(code)
         if on_lost is not None:
@@ -183,7 +186,7 @@ class WebSocket(asyncio.Protocol):
 
     def _answer_close(self, code: int) -> None:
         if code == WSCloseCode.ABNORMAL_CLOSURE or code > _LAST_CODE:  # aiohttp's reader lets these pass
-            self.broken(_NO_CODE)
+            self.broken(PROTOCOL_ERROR)
             return
         if not self._is_closing:
             self._connection.write(packets.close_frame(code or NORMAL))
@@ -214,10 +217,10 @@ class _Inbox(WebSocketDataQueue):
             self._websocket.frame(data[0], data[1])
         except Exception:  # nothing is above but compiled code that would drop it
             log.exception("frame failed")
-            self._websocket.broken(cast("BaseException", WebSocketError(1011, "")))
+            self._websocket.broken(INTERNAL_ERROR)
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
-        self._websocket.broken(exc)
+        self._websocket.broken(exc.code if isinstance(exc, WebSocketError) else PROTOCOL_ERROR)
 
     def feed_eof(self) -> None:
         """The connection's end is noticed where the loop says it."""
