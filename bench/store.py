@@ -9,13 +9,17 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pulso.store import Store
+from pulso.store import Many, Store
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
-_KEEP: Final = text(
-    "INSERT INTO kept (user_id, value) VALUES (:user, :value) "
-    "ON CONFLICT (user_id) DO UPDATE SET value = excluded.value"
+_KEEP: Final = Many(
+    text(
+        "INSERT INTO kept (user_id, value) VALUES (:user, :value) "
+        "ON CONFLICT (user_id) DO UPDATE SET value = excluded.value"
+    ),
+    "user",
+    "value",
 )
 
 
@@ -25,9 +29,9 @@ class KeptValues:
 
     async def keep(self, values: Mapping[str, int]) -> None:
         """Returns after the commit."""
-        rows = [{"user": user, "value": value} for user, value in values.items()]
+        rows = list(values.items())
 
         async def change(connection: AsyncConnection) -> None:
-            await connection.execute(_KEEP, rows)
+            await _KEEP.run(connection, rows)
 
         await self._store.write(change)

@@ -61,7 +61,8 @@ class Caller(msgspec.Struct, frozen=True, array_like=True):
     """Who asks. Only a gateway makes one, from a verified session or token.
 
     `session` is the id of the session behind the request, `connection` the socket it came over (empty for
-    HTTP), `gateway` the one that holds that socket, `address` the client's network address.
+    HTTP), `gateway` the one that holds that socket, `address` the client's network address. `is_alone` says that
+    the user has no other connection, as far as the gateway knows (`Push.to_others`).
     """
 
     id: str
@@ -71,6 +72,7 @@ class Caller(msgspec.Struct, frozen=True, array_like=True):
     connection: str = ""
     gateway: str = ""
     address: str = ""
+    is_alone: bool = False
 
     def may(self, access: Access) -> bool:
         return _RANK[self.kind] >= access

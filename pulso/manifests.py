@@ -5,13 +5,14 @@ A manifest stays when its service goes: its endpoints are then known, and answer
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 import structlog
 
 from pulso.bus import Bus
-from pulso.contract import EndpointManifest, Manifest, TopicManifest
+from pulso.contract import EndpointManifest, Manifest, TopicManifest, shard_of
 from pulso.redis_link import RedisLink
 from pulso.resp import LinkDown
 
@@ -35,13 +36,25 @@ async def announce(link: RedisLink, bus: Bus, manifest: Manifest) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An endpoint, and the channels on which the shards of its service take calls."""
+
+    endpoint: EndpointManifest
+    channels: tuple[str, ...]
+
+    def channel_for(self, user: str) -> str:
+        channels = self.channels
+        return channels[0] if len(channels) == 1 else channels[shard_of(user, len(channels))]
+
+
 class Manifests:
     """All manifests, as they were when last read."""
 
     def __init__(self) -> None:
         self.services: dict[str, Manifest] = {}
-        self.endpoints: dict[str, tuple[EndpointManifest, Manifest]] = {}
-        self.on_connect: tuple[tuple[EndpointManifest, Manifest], ...] = ()
+        self.routes: dict[str, Route] = {}
+        self.on_connect: tuple[Route, ...] = ()
         self.topics_for_everyone: tuple[TopicManifest, ...] = ()
 
     async def read(self, link: RedisLink, bus: Bus) -> None:
@@ -56,12 +69,12 @@ class Manifests:
                 continue
             services[manifest.service] = manifest
         self.services = services
-        self.endpoints = {
-            endpoint.name: (endpoint, manifest)
+        self.routes = {
+            endpoint.name: Route(endpoint, bus.channels.shards(manifest.service, manifest.shards))
             for manifest in services.values()
             for endpoint in manifest.endpoints
         }
-        self.on_connect = tuple(found for found in self.endpoints.values() if found[0].on_connect)
+        self.on_connect = tuple(route for route in self.routes.values() if route.endpoint.on_connect)
         self.topics_for_everyone = tuple(
             topic for manifest in services.values() for topic in manifest.topics if topic.everyone
         )

@@ -78,7 +78,25 @@ class Probe(msgspec.Struct, frozen=True, array_like=True, tag=6):
     id: int
 
 
-Envelope = Call | Reply | Tell | TellConnection | Membership | Probe
+class TellOthers(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """An event for a user's other connections, sent to the gateway that has the one named here.
+
+    That one was the only one. Where it is that no longer, the gateway publishes the event on the user's topic.
+    """
+
+    user: str
+    connection: str
+    event: str
+    payload: bytes
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """On a user's topic: the gateway with this inbox follows it, too."""
+
+    inbox: str
+
+
+Envelope = Call | Reply | Tell | TellConnection | Membership | Probe | TellOthers | Hello
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Envelope])

@@ -6,16 +6,20 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from pulso import tallies
+
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 BUS_RECONNECTS = Counter("pulso_bus_reconnects", "Times a link to Redis was lost and made anew.")
 BUS_PROBES_MISSED = Counter("pulso_bus_probes_missed", "Probes that did not come back through Redis in time.")
 BUS_BROKEN_FRAMES = Counter("pulso_bus_broken_frames", "Messages on the bus that could not be decoded.")
-BUS_BATCH_SIZE = Histogram("pulso_bus_batch_size", "Envelopes sent in one turn of the loop.", buckets=SIZES)
+BUS_BATCH_SIZE = tallies.Histogram(
+    "pulso_bus_batch_size", "Envelopes in one message on the bus.", (), buckets=SIZES
+)
 
-CALLS = Counter("pulso_calls", "Calls answered by a service.", ("endpoint", "outcome"))
-CALL_SECONDS = Histogram(
+CALLS = tallies.Tally("pulso_calls", "Calls answered by a service.", ("endpoint", "outcome"))
+CALL_SECONDS = tallies.Histogram(
     "pulso_call_seconds", "Seconds from a call's arrival to its reply.", ("endpoint",), buckets=SECONDS
 )
 

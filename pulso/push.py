@@ -12,7 +12,7 @@ import msgspec
 
 from pulso.bus import Bus
 from pulso.contract import Caller, Event
-from pulso.message import Tell, TellConnection
+from pulso.message import Tell, TellConnection, TellOthers
 
 T = TypeVar("T")
 
@@ -36,6 +36,16 @@ class Push:
     def to_user(self, user: str, event: Event[T], payload: T, *, skip: str = "") -> None:
         """Tell all connections of a user, wherever they are, but the one to `skip`."""
         self.to_topic(USER_TOPIC + user, event, payload, skip=skip)
+
+    def to_others(self, caller: Caller, event: Event[T], payload: T) -> None:
+        """Tell all connections of the caller's user but the one that asked; cheap where there is no other."""
+        if caller.is_alone:
+            self._bus.send(
+                self._bus.channels.gateway(caller.gateway),
+                TellOthers(caller.id, caller.connection, event.name, self._encoder.encode(payload)),
+            )
+        else:
+            self.to_user(caller.id, event, payload, skip=caller.connection)
 
     def to_topic(self, topic: str, event: Event[T], payload: T, *, skip: str = "") -> None:
         self._bus.send(self._bus.channels.topic(topic), Tell(event.name, self._encoder.encode(payload), skip))

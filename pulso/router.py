@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+import itertools
+import operator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 import structlog
@@ -43,12 +44,8 @@ DRAIN_S: Final = 5.0
 log = structlog.get_logger(__name__)
 
 
-class Asked(NamedTuple, Generic[Req]):
-    """One call as a batch handler sees it."""
-
-    caller: Caller
-    request: Req
-
+Asked: TypeAlias = tuple[Caller, Req]
+"""One call as a batch handler sees it: who asks, and for what."""
 
 One = Callable[[State, Caller, Req], Awaitable[Res]]
 Many = Callable[[State, Sequence[Asked[Req]]], Awaitable[Sequence[Res | ServiceError]]]
@@ -85,12 +82,11 @@ class Routes(Generic[State]):
             raise ValueError(f"{contract.service}: endpoints {offered} but handlers for {handled}")
 
 
-@dataclass(slots=True)
-class _Arrived:
-    """A call in hand: decoded, allowed, not yet answered."""
+class _Arrived(msgspec.Struct):
+    """A call in hand: decoded, allowed, not yet answered. A Struct, because one is made for every event."""
 
     call: Call
-    asked: Asked[Any]
+    request: Any
     at: float
 
 
@@ -100,6 +96,7 @@ class Router(Generic[State]):
     def __init__(self, routes: Routes[State], state: State, bus: Bus) -> None:
         self.state = state
         self._bus = bus
+        self._loop = asyncio.get_running_loop()  # kept, for the reason that `Bus` has
         self._in_hand = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -119,10 +116,13 @@ class Router(Generic[State]):
 
     def accept(self, batch: list[Envelope]) -> None:
         """Take a batch off the bus; called in the reader, so nothing here waits."""
-        now = asyncio.get_running_loop().time()
+        now = self.now()
         for envelope in batch:
-            if isinstance(envelope, Call):
+            if type(envelope) is Call:
                 self._accept_call(envelope, now)
+
+    def now(self) -> float:
+        return self._loop.time()
 
     def start(self, work: Any, name: str) -> None:
         assert self._tasks is not None, "calls are taken while running() only"
@@ -150,14 +150,14 @@ class Router(Generic[State]):
                 raise ServiceError("unavailable", "The service has too much to do. Try again in a moment.")
             if not call.caller.may(lane.endpoint.access):
                 raise _refusal(call.caller)
-            asked = Asked(call.caller, lane.decode(call.payload))
+            request = lane.decode(call.payload)
         except ServiceError as error:
-            lane.count(error.code)
-            self.reply(call, error)
+            lane.refuse(call, error)
             return
+        if not self._in_hand:
+            self._idle.clear()
         self._in_hand += 1
-        self._idle.clear()
-        lane.take(_Arrived(call, asked, now))
+        lane.take(_Arrived(call, request, now))
 
 
 class _Lane(Generic[State]):
@@ -168,8 +168,7 @@ class _Lane(Generic[State]):
         self._router = router
         self._decoder = msgspec.json.Decoder(endpoint.request)
         self._encoder = msgspec.json.Encoder()
-        self._seconds = metrics.CALL_SECONDS.labels(endpoint.name)
-        self._ok = metrics.CALLS.labels(endpoint.name, "ok")
+        self._seconds = metrics.CALL_SECONDS.of(endpoint.name)
 
     def decode(self, payload: bytes) -> Any:
         """Nothing and null stand for an empty object. Raises `ServiceError("bad_request")`."""
@@ -181,22 +180,33 @@ class _Lane(Generic[State]):
     def take(self, arrived: _Arrived) -> None:
         raise NotImplementedError
 
-    def count(self, outcome: str) -> None:
-        metrics.CALLS.labels(self.endpoint.name, outcome).inc()
+    def refuse(self, call: Call, error: ServiceError) -> None:
+        self._count(error.code, 1)
+        self._router.reply(call, error)
 
-    def _answer(self, arrived: _Arrived, outcome: Any) -> None:
-        """Reply and measure; the result may be a `ServiceError` that was returned or raised."""
-        if not isinstance(outcome, ServiceError):
+    def _answer(self, batch: Sequence[_Arrived], outcomes: Iterable[Any]) -> None:
+        """Reply and measure; an outcome may be a `ServiceError` that was returned or raised."""
+        router, encode = self._router, self._encoder.encode
+        answered = 0
+        for arrived, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, ServiceError):
+                self.refuse(arrived.call, outcome)
+                continue
             try:
-                outcome = self._encoder.encode(outcome)
+                payload = encode(outcome)
             except Exception as fault:  # a result that no JSON can carry is the handler's fault, too
-                outcome = self._fault(fault, arrived.call)
-        if isinstance(outcome, ServiceError):
-            self.count(outcome.code)
-        else:
-            self._ok.inc()
-        self._router.reply(arrived.call, outcome)
-        self._seconds.observe(asyncio.get_running_loop().time() - arrived.at)
+                self.refuse(arrived.call, self._fault(fault, arrived.call))
+                continue
+            router.reply(arrived.call, payload)
+            answered += 1
+        self._count("ok", answered)
+        now = router.now()
+        # Calls that came in one message have the same time: they are observed at once.
+        for at, together in itertools.groupby(batch, key=_at):
+            self._seconds.observe(now - at, sum(1 for _ in together))
+
+    def _count(self, outcome: str, calls: int) -> None:
+        metrics.CALLS.counts[self.endpoint.name, outcome] += calls
 
     def _fault(self, fault: BaseException, call: Call) -> ServiceError:
         if isinstance(fault, ServiceError):
@@ -218,14 +228,14 @@ class _OneByOne(_Lane[State]):
     async def _run(self, arrived: _Arrived) -> None:
         outcome: Any
         try:
-            outcome = await self._handle(self._router.state, arrived.asked.caller, arrived.asked.request)
+            outcome = await self._handle(self._router.state, arrived.call.caller, arrived.request)
         except (Exception, asyncio.CancelledError) as fault:  # the boundary where what went wrong becomes a code
             if _is_our_end(fault):
                 raise
             outcome = self._fault(fault, arrived.call)
         finally:
             self._router.finished(1)
-        self._answer(arrived, outcome)
+        self._answer((arrived,), (outcome,))
 
 
 class _Batched(_Lane[State]):
@@ -254,20 +264,20 @@ class _Batched(_Lane[State]):
 
     def _timely(self, batch: list[_Arrived]) -> list[_Arrived]:
         """Those that somebody still waits for: after a stall, the past is not worked off before the present."""
-        now = asyncio.get_running_loop().time()
-        timely = []
-        for arrived in batch:
-            if now - arrived.at < arrived.call.timeout_s:
-                timely.append(arrived)
-            else:
-                self._router.finished(1)
-                self._answer(arrived, ServiceError("timeout", "It was not done in time. Try again in a moment."))
+        now = self._router.now()
+        timely = [arrived for arrived in batch if now - arrived.at < arrived.call.timeout_s]
+        if len(timely) < len(batch):
+            late = [arrived for arrived in batch if now - arrived.at >= arrived.call.timeout_s]
+            self._router.finished(len(late))
+            error = ServiceError("timeout", "It was not done in time. Try again in a moment.")
+            self._answer(late, [error] * len(late))
         return timely
 
     async def _handle_batch(self, batch: list[_Arrived]) -> None:
         outcomes: Sequence[Any]
         try:
-            outcomes = await self._handle(self._router.state, [arrived.asked for arrived in batch])
+            asked = [(arrived.call.caller, arrived.request) for arrived in batch]
+            outcomes = await self._handle(self._router.state, asked)
             if len(outcomes) != len(batch):
                 raise ValueError(f"{len(batch)} calls, but {len(outcomes)} results")
         except (Exception, asyncio.CancelledError) as fault:  # as above; the whole batch shares its fate
@@ -276,8 +286,10 @@ class _Batched(_Lane[State]):
             outcomes = [self._fault(fault, batch[0].call)] * len(batch)
         finally:
             self._router.finished(len(batch))
-        for arrived, outcome in zip(batch, outcomes, strict=True):
-            self._answer(arrived, outcome)
+        self._answer(batch, outcomes)
+
+
+_at: Final = operator.attrgetter("at")
 
 
 def _is_our_end(fault: BaseException) -> bool:

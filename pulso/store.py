@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
@@ -21,9 +21,10 @@ import structlog
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, ExceptionContext, event
+from sqlalchemy import Connection, Dialect, ExceptionContext, Executable, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from pulso import metrics
 from pulso.errors import ServiceError
@@ -131,6 +132,7 @@ class Store:
         async with self._turn, self._guarded():
             with self._commit_seconds.time():
                 try:
+                    await self._connection.begin()  # for `Many`, of which SQLAlchemy learns nothing
                     results = [await change(self._connection) for change in changes]
                     await self._connection.commit()
                 except BaseException:
@@ -148,6 +150,44 @@ class Store:
         except OperationalError as fault:
             log.error("the store failed", fault=str(fault.orig))
             raise ServiceError("unavailable", _UNAVAILABLE) from fault
+
+
+class Many:
+    """One statement for many rows, each a tuple of the named parameters in the order in which they are given here.
+
+    It goes to the driver as it is, compiled once: SQLAlchemy's own work costs 2.5 us a row and, with two more
+    visits to the driver's thread, 0.2 ms a batch.
+    """
+
+    def __init__(self, statement: Executable, *names: str) -> None:
+        self._statement = statement
+        self._names = names
+        self._sql = ""
+
+    async def run(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> None:
+        if not self._sql:
+            self._sql = self._compiled(connection.dialect)
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        try:
+            await driver.executemany(self._sql, rows)
+        except _driver_errors(connection.dialect) as fault:
+            raise _wrapped(self._sql, fault, connection.dialect) from fault
+
+    def _compiled(self, dialect: Dialect) -> str:
+        compiled: Any = self._statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # of every Executable
+        if tuple(compiled.positiontup) != self._names:
+            raise ValueError(f"the parameters are {compiled.positiontup}, in this order")
+        return str(compiled)
+
+
+def _driver_errors(dialect: Dialect) -> type[Exception]:
+    errors: type[Exception] = dialect.loaded_dbapi.Error
+    return errors
+
+
+def _wrapped(sql: str, fault: Exception, dialect: Dialect) -> BaseException:
+    """The driver's fault as SQLAlchemy raises it."""
+    return DBAPIError.instance(sql, None, fault, _driver_errors(dialect), dialect=dialect)
 
 
 @contextlib.asynccontextmanager
@@ -207,7 +247,15 @@ def _engine(path: Path) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # One visit to the driver's thread instead of the three that SQLAlchemy makes for a statement.
+        driver: Any = connection.connection.driver_connection
+        try:
+            await_only(driver.execute("BEGIN IMMEDIATE"))
+        except _driver_errors(connection.dialect) as fault:
+            raise _wrapped("BEGIN IMMEDIATE", fault, connection.dialect) from fault
+        except BaseException:
+            await_only(driver.rollback())  # whoever was cancelled meanwhile may have begun it all the same
+            raise
 
     return engine
 

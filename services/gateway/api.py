@@ -36,10 +36,10 @@ class Api:
 
     async def _get(self, request: web.Request) -> web.Response:
         name = _name(request)
-        found = self._relay.manifests.endpoints.get(name)
-        if found is None or not found[0].reads:
+        route = self._relay.manifests.routes.get(name)
+        if route is None or not route.endpoint.reads:
             raise ServiceError("not_found", f"There is no GET /api/{name.replace(':', '/')}.")
-        return await self._answer(request, name, query_payload(request, found[0]))
+        return await self._answer(request, name, query_payload(request, route.endpoint))
 
     async def _jwks(self, _request: web.Request) -> web.Response:
         """RFC 7517: the public keys that access tokens are signed with."""

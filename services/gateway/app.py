@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -77,6 +77,7 @@ async def serve_gateway(settings: GatewaySettings, kit: KitSettings, health: Hea
                 gateway.relay.run(lambda: greet_all(gateway)),
                 gateway.sessions.run(gateway.hub.end_sessions),
                 gateway.journal.run(),
+                gateway.hub.company.run(),
             ),
             listening(application(gateway), settings.host, settings.port),
         ):
@@ -93,7 +94,7 @@ def compose(
 ) -> Gateway:
     edge = Edge(trusted_proxies=settings.trusted_proxies, origins=settings.origins)
     stream = f"{kit.redis_prefix}:journal"
-    journal = Journal(up.link, stream=stream, gateway=up.instance, now=lambda: datetime.now(UTC))
+    journal = Journal(up.link, stream=stream, gateway=up.instance, now=time.time)
     hub = Hub(up.bus, journal, tasks)
     relay = Relay(up.bus, up.link, journal)
     sessions = Sessions(up.bus, edge, gateway=up.instance, token_seconds=settings.token_seconds)

@@ -16,10 +16,11 @@ import structlog
 
 from pulso.bus import Bus
 from pulso.errors import ServiceError
-from pulso.message import Envelope, Membership, Reply, Tell, TellConnection
+from pulso.message import Envelope, Hello, Membership, Reply, Tell, TellConnection, TellOthers
 from pulso.push import USER_TOPIC
 from pulso.tasks import Tasks
 from services.gateway import contract, metrics
+from services.gateway.company import Company
 from services.gateway.connection import Connection, event_frame
 from services.gateway.journal import Journal
 
@@ -46,12 +47,16 @@ class Hub:
         self._tasks = tasks
         self._streams: dict[str, _Stream] = {}
         self.connections: dict[str, Connection] = {}
+        self.company = Company(bus)
 
     async def add(self, connection: Connection, topics: Iterable[str]) -> None:
         """A new connection. It follows its user's own topic and `topics` once this returns."""
         self.connections[connection.id] = connection
         metrics.CONNECTIONS.set(len(self.connections))
-        for topic in (USER_TOPIC + connection.caller.id, *topics):
+        await self.join(connection, USER_TOPIC + connection.caller.id)
+        if connection.is_open:
+            self.company.add(connection)
+        for topic in topics:
             await self.join(connection, topic)
 
     def join_all(self, topics: Iterable[str]) -> None:
@@ -62,6 +67,7 @@ class Hub:
         connection.is_open = False
         self.connections.pop(connection.id, None)
         metrics.CONNECTIONS.set(len(self.connections))
+        self.company.remove(connection)
         for topic in list(connection.topics):
             self.leave(connection, topic)
 
@@ -94,6 +100,8 @@ class Hub:
                 connection = self.connections.get(envelope.connection)
                 if connection is not None:
                     self.tell((connection,), envelope.event, envelope.payload)
+            elif isinstance(envelope, TellOthers):
+                self._tell_others(envelope)
             elif isinstance(envelope, Membership):
                 self._change_membership(envelope)
             else:
@@ -105,8 +113,13 @@ class Hub:
         recipients = [connection for connection in to if connection.is_open]
         for connection in recipients:
             connection.send(frame)
-        metrics.SENT.inc(len(recipients))
+        metrics.SENT.counts[()] += len(recipients)
         self._journal.went_out(event, payload, recipients)
+
+    def _tell_others(self, told: TellOthers) -> None:
+        if not self.company.is_alone(told.user):
+            channel = self._bus.channels.topic(USER_TOPIC + told.user)
+            self._bus.send(channel, Tell(told.event, told.payload, told.connection))
 
     def tell_all(self, event: str, payload: bytes) -> None:
         self.tell(list(self.connections.values()), event, payload)
@@ -129,6 +142,8 @@ class Hub:
                 members = [c for c in stream.members if c.id != skip] if skip else list(stream.members)
                 if members:
                     self.tell(members, envelope.event, envelope.payload)
+            elif isinstance(envelope, Hello):
+                self.company.heard(topic.removeprefix(USER_TOPIC), envelope)
 
     async def _join_all(self, topics: tuple[str, ...]) -> None:
         for topic in topics:

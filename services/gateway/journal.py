@@ -1,8 +1,8 @@
 """The log of all messages, as far as the gateway has to do with it: records, written in batches to a stream.
 
 Each message stands in it once per direction; a broadcast once per gateway with its number of recipients. Batches
-go to the Redis stream `<prefix>:journal` (field `batch`: msgpack array of `Record`s), for a journal service.
-What Redis cannot take now waits here, bounded; what exceeds the bound is dropped and counted.
+go to the Redis stream `<prefix>:journal` (fields `gateway`, and `batch`: a msgpack array of `Record`s), for a
+journal service. What Redis cannot take now waits here, bounded; what exceeds the bound is dropped and counted.
 """
 
 from __future__ import annotations
@@ -10,20 +10,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import msgspec
 import structlog
 
-from pulso.contract import Caller
+from pulso.contract import ANONYMOUS, Caller
 from pulso.redis_link import RedisLink
 from pulso.resp import LinkDown
 from services.gateway import metrics
 from services.gateway.connection import Connection
 
 FLUSH_S: Final = 0.2
-MAX_WAITING: Final = 20_000
 MAX_WAITING_BYTES: Final = 16 << 20
 MAX_ENTRY_BYTES: Final = 64 * 1024
 """A batch ends with the record that goes past this."""
@@ -43,10 +42,9 @@ log = structlog.get_logger(__name__)
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
-    """One message. `at` is ISO-8601 UTC; `payload` is JSON, or empty where it is private."""
+    """One message. `at_ms` counts from 1970 in UTC; `payload` is JSON, or empty where it is private."""
 
-    at: str
-    gateway: str
+    at_ms: int
     connection: str
     user: str
     direction: Literal["in", "out"]
@@ -57,29 +55,47 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     size: int
 
 
+Row = tuple[int, str, str, str, str, str, int, bytes, int]
+"""A `Record` on its way: encoded the same, and five times as cheap to make."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    rows: list[Row] = field(default_factory=list)
+    size_bytes: int = 0
+
+
 class Journal:
-    def __init__(self, link: RedisLink, *, stream: str, gateway: str, now: Callable[[], datetime]) -> None:
+    """`now` tells the seconds since 1970."""
+
+    def __init__(self, link: RedisLink, *, stream: str, gateway: str, now: Callable[[], float]) -> None:
         self._link = link
         self._stream = stream
         self._gateway = gateway
         self._now = now
-        self._waiting: deque[Record] = deque()
-        self._waiting_bytes = 0
+        self._batch = _Batch()
+        self._full: deque[_Batch] = deque()
+        self._full_bytes = 0
         self._entry_bytes = 1
         self._encoder = msgspec.msgpack.Encoder()
 
-    def came_in(self, caller: Caller, event: str, payload: bytes, *, outcome: str, private: bool) -> None:
+    def came_in(self, caller: Caller, event: str, payload: bytes, outcome: str, *, private: bool) -> None:
         """A client's message; `outcome` is `ok` or the code of the error that it was answered with."""
-        is_kept = not private and (outcome == "ok" or len(payload) <= MAX_REFUSED_BYTES)
-        shown = payload if is_kept else b""
-        self._add("in", caller.connection, caller.id, event, outcome, 1, shown, len(payload))
+        size = len(payload)
+        if private or size > (MAX_KEPT_BYTES if outcome == "ok" else MAX_REFUSED_BYTES):
+            payload = b""
+        at_ms = int(self._now() * 1000)
+        self._add((at_ms, caller.connection, caller.id, "in", event, outcome, 1, payload, size), len(payload))
 
     def went_out(self, event: str, payload: bytes, recipients: Sequence[Connection]) -> None:
-        one = recipients[0].caller if len(recipients) == 1 else None
-        self._add(
-            "out", one.connection if one else "", one.id if one else "", event, "ok", len(recipients),
-            payload, len(payload),
-        )  # fmt: skip
+        """A message to clients here, once for all of them; who it went to is kept where it is one."""
+        one = recipients[0].caller if len(recipients) == 1 else ANONYMOUS
+        size = len(payload)
+        if size > MAX_KEPT_BYTES:
+            payload = b""
+        at_ms = int(self._now() * 1000)
+        row = (at_ms, one.connection, one.id, "out", event, "ok", len(recipients), payload, size)
+        self._add(row, len(payload))
 
     async def run(self) -> None:
         while True:
@@ -87,50 +103,38 @@ class Journal:
             await self.flush()
 
     async def flush(self) -> None:
-        while batch := self._next_batch():
+        """Give all that waits to Redis, as far as it can be reached."""
+        self._end_batch()
+        while self._full:
+            batch = self._full.popleft()
+            self._full_bytes -= batch.size_bytes
             try:
-                await self._append(self._encoder.encode(batch))
+                await self._append(self._encoder.encode(batch.rows))
             except LinkDown as fault:
-                self._waiting.extendleft(reversed(batch))
-                self._waiting_bytes += sum(map(_size_bytes, batch))
-                log.warning("journal waits for redis", records=len(self._waiting), fault=str(fault))
+                self._full.appendleft(batch)
+                self._full_bytes += batch.size_bytes
+                log.warning("journal waits for redis", bytes=self._full_bytes, fault=str(fault))
                 return
 
     async def _append(self, entry: bytes) -> None:
         """Raises `LinkDown`."""
         self._entry_bytes = max(len(entry), int(self._entry_bytes * FORGETTING))
         most = min(MAX_STREAM_ENTRIES, MAX_STREAM_BYTES // self._entry_bytes)
-        await self._link.command("XADD", self._stream, "MAXLEN", "~", str(most), "*", "batch", entry)
+        words = ("MAXLEN", "~", str(most), "*", "gateway", self._gateway, "batch", entry)
+        await self._link.command("XADD", self._stream, *words)
 
-    def _next_batch(self) -> list[Record]:
-        batch: list[Record] = []
-        batch_bytes = 0
-        while self._waiting and batch_bytes < MAX_ENTRY_BYTES:
-            batch.append(self._waiting.popleft())
-            batch_bytes += _size_bytes(batch[-1])
-        self._waiting_bytes -= batch_bytes
-        return batch
-
-    def _add(
-        self,
-        direction: Literal["in", "out"],
-        connection: str,
-        user: str,
-        event: str,
-        outcome: str,
-        recipients: int,
-        payload: bytes,
-        size: int,
-    ) -> None:
-        if len(self._waiting) >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES:
+    def _add(self, row: Row, payload_bytes: int) -> None:
+        if self._full_bytes >= MAX_WAITING_BYTES:
             metrics.JOURNAL_DROPPED.inc()
             return
-        at = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        kept = payload if size <= MAX_KEPT_BYTES else b""
-        record = Record(at, self._gateway, connection, user, direction, event, outcome, recipients, kept, size)
-        self._waiting.append(record)
-        self._waiting_bytes += _size_bytes(record)
+        batch = self._batch
+        batch.rows.append(row)
+        batch.size_bytes += RECORD_BYTES + payload_bytes
+        if batch.size_bytes >= MAX_ENTRY_BYTES:
+            self._end_batch()
 
-
-def _size_bytes(record: Record) -> int:
-    return RECORD_BYTES + len(record.payload)
+    def _end_batch(self) -> None:
+        if self._batch.rows:
+            self._full.append(self._batch)
+            self._full_bytes += self._batch.size_bytes
+            self._batch = _Batch()

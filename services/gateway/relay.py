@@ -13,9 +13,9 @@ from typing import Final
 import structlog
 
 from pulso.bus import Bus, result_of
-from pulso.contract import Caller, EndpointManifest, Manifest, Surface, shard_of
+from pulso.contract import Caller, Surface
 from pulso.errors import ServiceError
-from pulso.manifests import Manifests
+from pulso.manifests import Manifests, Route
 from pulso.message import Reply
 from pulso.redis_link import RedisLink
 from pulso.resp import LinkDown
@@ -27,6 +27,9 @@ MAX_PAYLOAD_BYTES: Final = 64 * 1024
 GREET_AGAIN_S: Final = 1.0
 READ_AGAIN_S: Final = 0.5
 
+_BY_SOCKET: Final = (Surface.OPEN, Surface.SOCKET)
+_BY_HTTP: Final = (Surface.OPEN, Surface.HTTP)
+
 log = structlog.get_logger(__name__)
 
 OnReply = Callable[[Reply], None]
@@ -37,6 +40,7 @@ class Relay:
         self._bus = bus
         self._link = link
         self._journal = journal
+        self._loop = asyncio.get_running_loop()  # kept, for the reason that `Bus` has
         self._stale = asyncio.Event()
         self.manifests = Manifests()
 
@@ -58,85 +62,71 @@ class Relay:
                 on_read()
 
     def event(self, connection: Connection, name: str, payload: bytes, ack: str) -> None:
-        """A client's event. `ack` is the packet's id, or empty where the client asked for no answer."""
-        found = self.manifests.endpoints.get(name)
-        private = found is not None and found[0].private
-        try:
-            if not connection.bucket.take(asyncio.get_running_loop().time()):
-                raise _too_many()
-            if len(payload) > MAX_PAYLOAD_BYTES:
-                raise ServiceError("too_large", f"A payload may have {MAX_PAYLOAD_BYTES} bytes.")
-            endpoint, manifest = self._find(name, Surface.OPEN, Surface.SOCKET)
-        except ServiceError as error:
-            self._answered(connection, name, payload, ack, private=private, reply=_refused(error))
-            return
-        self._request(
-            endpoint,
-            manifest,
-            connection.caller,
-            payload,
-            lambda reply: self._answered(connection, name, payload, ack, private=private, reply=reply),
-        )
+        """A client's event. `ack` is the packet's id, or empty where the client asked for no answer.
 
-    def malformed(self, connection: Connection, ack: str) -> None:
-        """A packet that can be no event of ours. Nobody knows what is in it: the journal keeps that it came."""
-        error = ServiceError("bad_request", "Send an event of this server with one JSON object.")
-        if not connection.bucket.take(asyncio.get_running_loop().time()):
-            error = _too_many()
-        self._answered(connection, "", b"", ack, private=True, reply=_refused(error))
+        A packet that can be no event of ours comes without a name: the journal keeps that it came.
+        """
+        route = self.manifests.routes.get(name)
+        private = route is not None and route.endpoint.private
+
+        def on_reply(reply: Reply) -> None:
+            outcome = reply.code or "ok"
+            received[outcome,] += 1
+            came_in(caller, name, payload, outcome, private=private)
+            if ack and connection.is_open:
+                connection.send(ack_frame(ack, reply.payload))
+
+        received, came_in, caller = metrics.RECEIVED.counts, self._journal.came_in, connection.caller
+        if not connection.bucket.take(self._loop.time()):
+            on_reply(_refused(_too_many()))
+        elif len(payload) > MAX_PAYLOAD_BYTES:
+            on_reply(_refused(ServiceError("too_large", f"A payload may have {MAX_PAYLOAD_BYTES} bytes.")))
+        elif route is None or route.endpoint.surface not in _BY_SOCKET:
+            on_reply(_refused(_unknown(name)))
+        else:
+            self._request(route, caller, payload, on_reply)
 
     async def http(self, name: str, payload: bytes, caller: Caller, *, request_id: str) -> bytes:
         """A request over HTTP: the JSON of the result. Raises `ServiceError`."""
-        endpoint, manifest = self._find(name, Surface.OPEN, Surface.HTTP)
-        replied: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        route = self.manifests.routes.get(name)
+        if route is None or route.endpoint.surface not in _BY_HTTP:
+            raise _unknown(name)
+        replied: asyncio.Future[Reply] = self._loop.create_future()
 
         def on_reply(reply: Reply) -> None:
             if not replied.done():
                 replied.set_result(reply)
 
-        self._request(endpoint, manifest, caller, payload, on_reply, request_id)
+        self._request(route, caller, payload, on_reply, request_id)
         reply = await replied
-        self._journal.came_in(caller, name, payload, outcome=reply.code or "ok", private=endpoint.private)
+        self._journal.came_in(caller, name, payload, reply.code or "ok", private=route.endpoint.private)
         return result_of(reply)
 
     def greet(self, connection: Connection) -> None:
         """Tell each service that wants to know of this connection, again and again until it has answered."""
-        for endpoint, manifest in self.manifests.on_connect:
-            if endpoint.name not in connection.greeted:
-                connection.greeted.add(endpoint.name)
-                self._greet(connection, endpoint, manifest)
+        for route in self.manifests.on_connect:
+            if route.endpoint.name not in connection.greeted:
+                connection.greeted.add(route.endpoint.name)
+                self._greet(connection, route)
 
-    def _greet(self, connection: Connection, endpoint: EndpointManifest, manifest: Manifest) -> None:
+    def _greet(self, connection: Connection, route: Route) -> None:
         if not connection.is_open:
             return
 
         def on_reply(reply: Reply) -> None:
             if reply.code in ("unavailable", "timeout"):
-                loop = asyncio.get_running_loop()
-                loop.call_later(GREET_AGAIN_S, self._greet, connection, endpoint, manifest)
+                self._loop.call_later(GREET_AGAIN_S, self._greet, connection, route)
             elif reply.code is not None:
-                log.error("greeting refused", endpoint=endpoint.name, code=reply.code)
+                log.error("greeting refused", endpoint=route.endpoint.name, code=reply.code)
 
-        self._request(endpoint, manifest, connection.caller, b"", on_reply)
-
-    def _find(self, name: str, *surfaces: Surface) -> tuple[EndpointManifest, Manifest]:
-        found = self.manifests.endpoints.get(name)
-        if found is None or found[0].surface not in surfaces:
-            raise ServiceError("not_found", f"There is no {name[:80]}.")
-        return found
+        self._request(route, connection.caller, b"", on_reply)
 
     def _request(
-        self,
-        endpoint: EndpointManifest,
-        manifest: Manifest,
-        caller: Caller,
-        payload: bytes,
-        on_reply: OnReply,
-        request_id: str = "",
+        self, route: Route, caller: Caller, payload: bytes, on_reply: OnReply, request_id: str = ""
     ) -> None:
-        channel = self._bus.channels.service(manifest.service, shard_of(caller.id, manifest.shards))
+        endpoint = route.endpoint
         self._bus.request(
-            channel,
+            route.channel_for(caller.id),
             endpoint.name,
             payload,
             caller,
@@ -145,18 +135,15 @@ class Relay:
             request_id=request_id,
         )
 
-    def _answered(
-        self, connection: Connection, name: str, payload: bytes, ack: str, *, private: bool, reply: Reply
-    ) -> None:
-        outcome = reply.code or "ok"
-        metrics.RECEIVED.labels(outcome).inc()
-        self._journal.came_in(connection.caller, name, payload, outcome=outcome, private=private)
-        if ack and connection.is_open:
-            connection.send(ack_frame(ack, reply.payload))
-
 
 def _refused(error: ServiceError) -> Reply:
     return Reply(0, error.encode(), error.code)
+
+
+def _unknown(name: str) -> ServiceError:
+    if not name:
+        return ServiceError("bad_request", "Send an event of this server with one JSON object.")
+    return ServiceError("not_found", f"There is no {name[:80]}.")
 
 
 def _too_many() -> ServiceError:

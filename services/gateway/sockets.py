@@ -146,6 +146,5 @@ class Sockets(StrictServer):
     async def _handle_event(self, eio_sid: str, _namespace: str, ack: int | None, _data: Any) -> None:
         """An event that none of ours can be: binary, or with an odd name."""
         connection = self._by_engine_id.get(eio_sid)
-        if connection is None:
-            return
-        self._relay.malformed(connection, "" if ack is None else str(ack))
+        if connection is not None:
+            self._relay.event(connection, "", b"", "" if ack is None else str(ack))

@@ -61,7 +61,7 @@ class Numbers:
             else:
                 standing.step = change.number
             self._active.put(user, standing)
-            self.push.to_user(user, contract.VALUE, standing.told(), skip=change.caller.connection)
+            self.push.to_others(change.caller, contract.VALUE, standing.told())
 
     def _held(self, users: Collection[str]) -> dict[str, Standing]:
         """Those of the users who are active. Whoever waits holds on to them: they may be forgotten meanwhile."""

@@ -7,14 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Integer, String, TextClause, column, select, table, text
+from sqlalchemy import Integer, String, column, select, table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pulso.store import Store
+from pulso.store import Many, Store
 from services.numbers.contract import ValueAndStep
 from services.numbers.rules import BEGINNING
 
-Row = dict[str, str | int]
+Row = tuple[str, int, int, int]
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -22,13 +22,12 @@ _last: Final = table("last", column("user_id", String), column("value", Integer)
 
 # Core has no upsert that fits both SQLite and PostgreSQL; this text does. It leaves the other number of the user
 # alone, so that a value and a step that are stored at the same time cannot undo one another.
-_INSERT: Final = "INSERT INTO last (user_id, value, step, updated_ms) VALUES (:user, :value, :step, :at) "
-_SAVE_VALUE: Final = text(
-    _INSERT + "ON CONFLICT (user_id) DO UPDATE SET value = excluded.value, updated_ms = excluded.updated_ms"
+_SAVE: Final = (
+    "INSERT INTO last (user_id, value, step, updated_ms) VALUES (:user, :value, :step, :at) "
+    "ON CONFLICT (user_id) DO UPDATE SET {0} = excluded.{0}, updated_ms = excluded.updated_ms"
 )
-_SAVE_STEP: Final = text(
-    _INSERT + "ON CONFLICT (user_id) DO UPDATE SET step = excluded.step, updated_ms = excluded.updated_ms"
-)
+_SAVE_VALUE: Final = Many(text(_SAVE.format("value")), "user", "value", "step", "at")
+_SAVE_STEP: Final = Many(text(_SAVE.format("step")), "user", "value", "step", "at")
 
 _WHERE_THEY_STAND: Final = select(_last.c.user_id, _last.c.value, _last.c.step)
 
@@ -51,28 +50,28 @@ class LastNumbers:
         self, values: Mapping[str, int], at: datetime, *, and_read: Collection[str]
     ) -> dict[str, ValueAndStep]:
         """Returns after the commit, with where the users `and_read` stand by it."""
-        rows = [_row(user, value, BEGINNING.step, at) for user, value in values.items()]
+        at_ms = _ms(at)
+        rows = [(user, value, BEGINNING.step, at_ms) for user, value in values.items()]
         return await self._save(_SAVE_VALUE, rows, and_read)
 
     async def save_steps(
         self, steps: Mapping[str, int], at: datetime, *, and_read: Collection[str]
     ) -> dict[str, ValueAndStep]:
         """As `save_values`."""
-        rows = [_row(user, BEGINNING.value, step, at) for user, step in steps.items()]
+        at_ms = _ms(at)
+        rows = [(user, BEGINNING.value, step, at_ms) for user, step in steps.items()]
         return await self._save(_SAVE_STEP, rows, and_read)
 
-    async def _save(
-        self, statement: TextClause, rows: list[Row], and_read: Collection[str]
-    ) -> dict[str, ValueAndStep]:
+    async def _save(self, statement: Many, rows: list[Row], and_read: Collection[str]) -> dict[str, ValueAndStep]:
         async def change(connection: AsyncConnection) -> dict[str, ValueAndStep]:
-            await connection.execute(statement, rows)
+            await statement.run(connection, rows)
             return await _select(connection, and_read)
 
         return await self._store.write(change)
 
 
-def _row(user: str, value: int, step: int, at: datetime) -> Row:
-    return {"user": user, "value": value, "step": step, "at": int(at.timestamp() * 1000)}
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
 
 
 async def _select(connection: AsyncConnection, users: Collection[str]) -> dict[str, ValueAndStep]:

@@ -81,7 +81,7 @@ async def together(echo: Echo, calls: Sequence[Asked[Words]]) -> Sequence[Size |
     echo.batches.append(len(calls))
     echo.entered.set()
     await echo.gate.wait()
-    texts = [call.request.text for call in calls]
+    texts = [request.text for _, request in calls]
     if "fault" in texts:
         raise KeyError("secret detail")
     if "cancelled" in texts:

@@ -262,3 +262,15 @@ async def test_call_during_a_reconnect_that_fails_is_not_left_waiting(
                 with pytest.raises(ServiceError) as caught:
                     await call
             assert caught.value.code == "unavailable"
+
+
+async def test_a_reply_is_not_overtaken_by_what_a_topic_is_told_after_it(party: Connected) -> None:
+    heard: list[Envelope] = []
+    await party.bus.listen(party.bus.channels.topic("news"), heard.extend)
+    await party.bus.listen(party.bus.channels.gateway("gw"), heard.extend)
+    before, snapshot, after = Tell("n:one", b"{}"), Reply(1, b"{}"), Tell("n:two", b"{}")
+    party.bus.send(party.bus.channels.topic("news"), before)
+    party.bus.send(party.bus.channels.gateway("gw"), snapshot)
+    party.bus.send(party.bus.channels.topic("news"), after)
+    await eventually(lambda: len(heard) == 3)
+    assert heard == [snapshot, before, after]

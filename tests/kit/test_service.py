@@ -70,7 +70,7 @@ async def test_service_is_announced_and_answers(kit: KitSettings, party: Connect
         assert (tell.event, msgspec.json.decode(tell.payload)) == (manifests.ANNOUNCED, {"service": "echo"})
         known = manifests.Manifests()
         await known.read(party.link, party.bus)
-        assert set(known.endpoints) == {"echo:say", "echo:ping", "echo:together"}
+        assert set(known.routes) == {"echo:say", "echo:ping", "echo:together"}
 
 
 async def test_manifest_that_cannot_be_read_hides_no_other(kit: KitSettings, party: Connected) -> None:

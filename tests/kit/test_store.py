@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pulso import store as store_module
 from pulso.errors import ServiceError
-from pulso.store import Store, StoreBusy, open_store
+from pulso.store import Many, Store, StoreBusy, open_store
 from tests.conftest import REPOSITORY
 from tests.redis_server import await_line
 from tests.waiting import eventually
@@ -366,3 +366,48 @@ async def test_openings_that_fail_leave_no_thread_behind(file: Path, migrations:
                     pass
         gc.collect()
         await eventually(lambda: threading.active_count() <= before)
+
+
+THINGS = Many(text("INSERT INTO thing (name, size) VALUES (:name, :size)"), "name", "size")
+
+
+@pytest.fixture
+async def store(file: Path, migrations: Path) -> AsyncIterator[Store]:
+    async with open_store(file, migrations=migrations) as opened:
+        yield opened
+
+
+async def test_many_rows_are_one_change_that_is_done_or_not(store: Store) -> None:
+    await store.write(lambda connection: THINGS.run(connection, [("a", 1), ("b", 2)]))
+    with pytest.raises(IntegrityError):
+        await store.write(lambda connection: THINGS.run(connection, [("c", 3), ("a", 1)]))
+    async with store.read() as connection:
+        assert (await connection.execute(text("SELECT name FROM thing ORDER BY name"))).scalars().all() == [
+            "a",
+            "b",
+        ]
+
+
+async def test_many_rows_share_a_commit_with_other_changes(store: Store) -> None:
+    async def refused(connection: AsyncConnection) -> None:
+        await THINGS.run(connection, [("x", 1)])
+        raise KeyError("refused")
+
+    outcomes = await asyncio.gather(
+        store.write(lambda connection: THINGS.run(connection, [("a", 1)])),
+        store.write(refused),
+        store.write(lambda connection: THINGS.run(connection, [("b", 2)])),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [type(None), KeyError, type(None)]
+    async with store.read() as connection:
+        assert (await connection.execute(text("SELECT name FROM thing ORDER BY name"))).scalars().all() == [
+            "a",
+            "b",
+        ]
+
+
+async def test_parameters_in_another_order_than_the_statement_has_are_refused(store: Store) -> None:
+    wrong = Many(text("INSERT INTO thing (name, size) VALUES (:name, :size)"), "size", "name")
+    with pytest.raises(ValueError, match="in this order"):
+        await store.write(lambda connection: wrong.run(connection, [(1, "a")]))

@@ -37,8 +37,8 @@ _OVER: Final = "Your session is over. Sign in again."
 @routes.batch_handler(contract.RESOLVE)
 async def resolve(auth: Auth, calls: Sequence[Asked[Resolve]]) -> Sequence[Identity | ServiceError]:
     """One indexed read for all that wait, or two where guests are among them."""
-    guests = await _believed_guests(auth, [call.request.credential for call in calls])
-    hashes = {token_hash(call.request.credential) for call in calls if not _is_guests(call.request.credential)}
+    guests = await _believed_guests(auth, [request.credential for _, request in calls])
+    hashes = {token_hash(request.credential) for _, request in calls if not _is_guests(request.credential)}
     async with auth.store.read() as connection:
         found = await store.sessions_by_token(connection, hashes) if hashes else {}
         over = await store.ended_guests(connection, [who.session for who in guests.values()]) if guests else set()
@@ -55,7 +55,7 @@ async def resolve(auth: Auth, calls: Sequence[Asked[Resolve]]) -> Sequence[Ident
         _note_use(auth, session, now, request.agent)
         return Identity(auth.user(user), session.id)
 
-    return [answer(call.request) for call in calls]
+    return [answer(request) for _, request in calls]
 
 
 @routes.handler(contract.TOKEN)

@@ -37,7 +37,9 @@ class Malformed(ValueError):
 
 def text_frame(packet: bytes) -> bytes:
     """The frame of a packet in text form, its type included."""
-    return _frame(_FINAL_TEXT, packet)
+    size = len(packet)
+    # Nearly all are short, and one is made for every ack.
+    return b"\x81%c%b" % (size, packet) if size < 126 else _frame(_FINAL_TEXT, packet)
 
 
 def message_frame(data: str | bytes) -> bytes:

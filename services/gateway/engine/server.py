@@ -36,14 +36,19 @@ class EngineServer:
         **_of_other_servers: object,
     ) -> None:
         self._tasks = tasks
-        self._handlers: dict[str, Callable[..., Any]] = {}
-        self._shared = Shared(ping_interval, ping_timeout, tasks, self._on_message, self._on_disconnect)
-        self._entry = Entry(self._shared, self._on_connect, Cors(cors_allowed_origins or []), max_http_buffer_size)
+        self._on_connect: Callable[..., Work] = _ignored
+        self._shared = Shared(ping_interval, ping_timeout, tasks)
+        self._entry = Entry(self._shared, self._connected, Cors(cors_allowed_origins or []), max_http_buffer_size)
         self.sessions: Final = self._shared.sessions
 
     def on(self, event: str, handler: Callable[..., Any]) -> None:
         """`connect(sid, environ)`, `message(sid, data)`, `disconnect(sid, reason)`."""
-        self._handlers[event] = handler
+        if event == "connect":
+            self._on_connect = handler
+        elif event == "message":
+            self._shared.on_message = handler
+        elif event == "disconnect":
+            self._shared.on_disconnect = handler
 
     def attach(self, app: web.Application, path: str) -> None:
         app.router.add_route("*", f"/{path.strip('/')}/", self.handle_request)
@@ -84,16 +89,9 @@ class EngineServer:
             session.close()
         self._shared.heart.stop()
 
-    def _on_connect(self, sid: str, environ: dict[str, Any]) -> Work:
-        return self._handle("connect", sid, environ)
+    def _connected(self, sid: str, environ: dict[str, Any]) -> Work:
+        return self._on_connect(sid, environ)
 
-    def _on_message(self, sid: str, data: str | bytes) -> Work:
-        return self._handle("message", sid, data)
 
-    def _on_disconnect(self, sid: str, reason: str) -> Work:
-        return self._handle("disconnect", sid, reason)
-
-    def _handle(self, event: str, sid: str, given: Any) -> Work:
-        handler = self._handlers.get(event)
-        work: Work = None if handler is None else handler(sid, given)
-        return work
+def _ignored(_sid: str, _environ: dict[str, Any]) -> Work:
+    return None

@@ -36,6 +36,11 @@ OnDisconnect = Callable[[str, str], Work]
 log = structlog.get_logger(__name__)
 
 
+def _ignored(_session_id: str, _given: str | bytes) -> Work:
+    """What a server does whose owner does not care."""
+    return None
+
+
 class Transport(Protocol):
     name: str
 
@@ -65,8 +70,8 @@ class Shared:
     ping_interval_s: float
     ping_timeout_s: float
     tasks: Tasks
-    on_message: OnMessage
-    on_disconnect: OnDisconnect
+    on_message: OnMessage = _ignored
+    on_disconnect: OnDisconnect = _ignored
     sessions: dict[str, Session] = field(default_factory=dict)
     turn_end: TurnEnd = field(default_factory=TurnEnd)
     tick_s: float = field(init=False)
@@ -217,17 +222,24 @@ class Session:
             self._arrived.append(data)
             self._transport.hold()
             return
-        work = self._handled(self._shared.on_message, data)
+        try:
+            work = self._shared.on_message(self.id, data)
+        except Exception:  # a fault of ours must end this session and no other
+            self._failed()
+            return
         if work is not None:
             self.run(work)
 
     def _handled(self, handler: Callable[[str, Any], Work], given: str | bytes) -> Work:
         try:
             return handler(self.id, given)
-        except Exception:  # a fault of ours must end this session and no other
-            log.exception("handler failed", session=self.id)
-            self.close(INTERNAL_ERROR, TRANSPORT_ERROR)
+        except Exception:  # as in `_message`
+            self._failed()
             return None
+
+    def _failed(self) -> None:
+        log.exception("handler failed", session=self.id)
+        self.close(INTERNAL_ERROR, TRANSPORT_ERROR)
 
     def _ended(self, reason: str) -> None:
         self.closed = True
@@ -254,9 +266,8 @@ class Session:
         while work is not None:
             try:
                 await work
-            except Exception:  # as in `_handled`
-                log.exception("handler failed", session=self.id)
-                self.close(INTERNAL_ERROR, TRANSPORT_ERROR)
+            except Exception:  # as in `_message`
+                self._failed()
             work = self._after()
         self._busy = False
         self._transport.go_on()

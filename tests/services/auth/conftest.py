@@ -14,7 +14,6 @@ import pytest
 
 from pulso.contract import ANONYMOUS, Caller, Event, Nothing
 from pulso.errors import ServiceError
-from pulso.router import Asked
 from pulso.tokens import Claims, TokenVerifier
 from services.auth.contract import Credentials, GuestRequest, Identity, Registration, Resolve, SignedIn
 from services.auth.handlers import accounts, guests, sessions
@@ -70,7 +69,7 @@ class House:
         return await guests.become_guest(self.auth, FROM_LISBON, GuestRequest(name))
 
     async def resolve(self, credential: str, agent: str = "") -> Identity:
-        (answer,) = await sessions.resolve(self.auth, [Asked(ANONYMOUS, Resolve(credential, agent))])
+        (answer,) = await sessions.resolve(self.auth, [(ANONYMOUS, Resolve(credential, agent))])
         if isinstance(answer, ServiceError):
             raise answer
         return answer

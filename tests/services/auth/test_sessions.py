@@ -6,7 +6,6 @@ import pytest
 
 from pulso.contract import ANONYMOUS, Caller, Nothing
 from pulso.errors import ServiceError
-from pulso.router import Asked
 from services.auth import housekeeping
 from services.auth.contract import Identity, Resolve, SessionsEnded
 from services.auth.handlers import sessions
@@ -21,7 +20,7 @@ async def test_many_cookies_are_resolved_together_each_to_its_own(house: House) 
     )
     wrong = ("", "x", "guest.", "guest.x.y.z", ana.credential[:-1], ana.access_token, "guest." + ana.access_token)
     mixed = [ana.credential, *wrong, guest.credential, rui.credential, ana.credential]
-    answers = await sessions.resolve(house.auth, [Asked(ANONYMOUS, Resolve(text)) for text in mixed])
+    answers = await sessions.resolve(house.auth, [(ANONYMOUS, Resolve(text)) for text in mixed])
     names = [answer.user.name if isinstance(answer, Identity) else answer.code for answer in answers]
     assert names == ["Ana", *["unauthorized"] * len(wrong), "Bia", "Rui", "Ana"]
 

@@ -31,7 +31,7 @@ class Told:
 
     values: list[ValueAndStep] = field(default_factory=list)
 
-    def to_user(self, _user: str, _event: Event[ValueAndStep], value: ValueAndStep, *, skip: str) -> None:
+    def to_others(self, _caller: Caller, _event: Event[ValueAndStep], value: ValueAndStep) -> None:
         self.values.append(value)
 
 
