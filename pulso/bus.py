@@ -50,6 +50,7 @@ class Channels:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.control = f"{prefix}:control"
+        self.connections = f"{prefix}:connections"
         self.gateways = f"{prefix}:gw:"
 
     def service(self, service: str, shard: int) -> str:

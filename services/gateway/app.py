@@ -12,6 +12,8 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from pulso.announcer import Announcer
+from pulso.connections import ROLL_CALL
 from pulso.lease import redis_client
 from pulso.manifests import ANNOUNCED
 from pulso.message import Envelope, Tell
@@ -48,6 +50,7 @@ class Gateway:
     """The parts of one running gateway that know each other."""
 
     edge: Edge
+    announcer: Announcer
     hub: Hub
     relay: Relay
     sessions: Sessions
@@ -78,6 +81,7 @@ async def serve_gateway(settings: GatewaySettings, kit: KitSettings, health: Hea
                 gateway.sessions.run(gateway.hub.end_sessions),
                 gateway.journal.run(),
                 gateway.hub.company.run(),
+                gateway.announcer.run(),
             ),
             listening(application(gateway), settings.host, settings.port),
         ):
@@ -87,6 +91,8 @@ async def serve_gateway(settings: GatewaySettings, kit: KitSettings, health: Hea
             log.info("draining", service="gateway")
             await gateway.sockets.close_gradually(CLOSE_WITHIN_S)
             await gateway.journal.flush()
+        gateway.announcer.leave()
+        await up.bus.settle()
 
 
 def compose(
@@ -95,7 +101,8 @@ def compose(
     edge = Edge(trusted_proxies=settings.trusted_proxies, origins=settings.origins)
     stream = f"{kit.redis_prefix}:journal"
     journal = Journal(up.link, stream=stream, gateway=up.instance, now=time.time)
-    hub = Hub(up.bus, journal, tasks)
+    announcer = Announcer(up.bus, gateway=up.instance)
+    hub = Hub(up.bus, journal, announcer, tasks, now=_now)
     relay = Relay(up.bus, up.link, journal)
     sessions = Sessions(up.bus, edge, gateway=up.instance, token_seconds=settings.token_seconds)
     counts = SocketCounts(
@@ -103,7 +110,7 @@ def compose(
     )
     sockets = Sockets(relay, hub, sessions, counts, tasks, events_per_second=settings.limit_events_per_second)
     account = Account(sessions, edge, limits, guests_allowed=settings.guests)
-    return Gateway(edge, hub, relay, sessions, sockets, account, journal)
+    return Gateway(edge, announcer, hub, relay, sessions, sockets, account, journal)
 
 
 def application(gateway: Gateway) -> web.Application:
@@ -129,6 +136,7 @@ async def follow_bus(gateway: Gateway, up: Connected) -> None:
     def on_gap() -> None:
         gateway.relay.refresh()
         gateway.sessions.refresh()
+        gateway.announcer.renew()
         metrics.RESYNCS.inc()
         gateway.hub.tell_all(contract.RESYNC.name, b"{}")
 
@@ -139,9 +147,11 @@ async def follow_bus(gateway: Gateway, up: Connected) -> None:
 
 
 def heed(gateway: Gateway, told: Tell) -> None:
-    """What gateways are told: a service announced itself, keys are others, or sessions are over."""
+    """What gateways are told: a service announced itself, the roll is called, keys are others, sessions over."""
     if told.event == ANNOUNCED:
         gateway.relay.refresh()
+    elif told.event == ROLL_CALL:
+        gateway.announcer.heed(told.payload)
     elif told.event == auth.KEYS_CHANGED.name:
         gateway.sessions.refresh()
     elif told.event == auth.SESSIONS_ENDED.name:
@@ -156,3 +166,7 @@ def greet_all(gateway: Gateway) -> None:
     gateway.hub.join_all(topic.name for topic in gateway.relay.manifests.topics_for_everyone)
     for connection in gateway.hub.connections.values():
         gateway.relay.greet(connection)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

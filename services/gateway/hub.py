@@ -7,14 +7,17 @@ leaves, so a gateway without members never sees its traffic. Delivery is at most
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import msgspec
 import structlog
 
+from pulso.announcer import Announcer
 from pulso.bus import Bus
+from pulso.connections import opened_by
 from pulso.errors import ServiceError
 from pulso.message import Envelope, Hello, Membership, Reply, Tell, TellConnection, TellOthers
 from pulso.push import USER_TOPIC
@@ -41,10 +44,14 @@ class _Stream:
 
 
 class Hub:
-    def __init__(self, bus: Bus, journal: Journal, tasks: Tasks) -> None:
+    def __init__(
+        self, bus: Bus, journal: Journal, announcer: Announcer, tasks: Tasks, *, now: Callable[[], datetime]
+    ) -> None:
         self._bus = bus
         self._journal = journal
+        self._announcer = announcer
         self._tasks = tasks
+        self._now = now
         self._streams: dict[str, _Stream] = {}
         self.connections: dict[str, Connection] = {}
         self.company = Company(bus)
@@ -52,6 +59,7 @@ class Hub:
     async def add(self, connection: Connection, topics: Iterable[str]) -> None:
         """A new connection. It follows its user's own topic and `topics` once this returns."""
         self.connections[connection.id] = connection
+        self._announcer.opened(opened_by(connection.caller, int(self._now().timestamp() * 1000)))
         metrics.CONNECTIONS.set(len(self.connections))
         await self.join(connection, USER_TOPIC + connection.caller.id)
         if connection.is_open:
@@ -66,6 +74,7 @@ class Hub:
     def remove(self, connection: Connection) -> None:
         connection.is_open = False
         self.connections.pop(connection.id, None)
+        self._announcer.closed(connection.id)
         metrics.CONNECTIONS.set(len(self.connections))
         self.company.remove(connection)
         for topic in list(connection.topics):
