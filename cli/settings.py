@@ -10,7 +10,7 @@ from typing import Any, Final
 from pulso.config import load_all, variable_of
 from pulso.settings import KitSettings
 from services import settings as product
-from services.settings import AuthSettings, GatewaySettings, NumbersSettings
+from services.settings import AuthSettings, GatewaySettings, GraceSettings, NumbersSettings
 
 TESTS_OWN: Final = "PULSO_TEST_"
 """What variables for the tests begin with: they are not settings."""
@@ -25,6 +25,7 @@ class Settings:
     kit: KitSettings
     auth: AuthSettings
     numbers: NumbersSettings
+    grace: GraceSettings
     gateway: GatewaySettings
 
 
@@ -32,7 +33,7 @@ def read(environ: Mapping[str, str]) -> Settings:
     """Raises `ConfigFaults` with all faults of all parts. A pepper may be missing: `pulso up` makes one."""
     if not is_set(environ, "pepper"):
         environ = {**environ, "PULSO_PEPPER": _TO_BE_MADE}
-    kinds = (KitSettings, AuthSettings, NumbersSettings, GatewaySettings)
+    kinds = (KitSettings, AuthSettings, NumbersSettings, GraceSettings, GatewaySettings)
     return Settings(*load_all(kinds, environ, known=product.ALL))
 
 
@@ -65,7 +66,7 @@ def on_embedded_redis(kit: KitSettings, url: str) -> KitSettings:
 def shown(settings: Settings, environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """Each variable, its value (secrets hidden) and where the value comes from."""
     rows: dict[str, tuple[str, str, str]] = {}
-    for part in (settings.kit, settings.gateway, settings.auth, settings.numbers):
+    for part in (settings.kit, settings.gateway, settings.auth, settings.numbers, settings.grace):
         for field in fields(part):
             variable = variable_of(field.name)
             origin = "set" if is_set(environ, field.name) else "default"

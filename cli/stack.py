@@ -27,6 +27,7 @@ from pulso.shard import Service, check_split
 from services.auth.__main__ import service as build_auth
 from services.gateway.app import serve_gateway
 from services.numbers.__main__ import service as build_numbers
+from services.presence.__main__ import service as build_presence
 
 Run = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -44,7 +45,7 @@ log = structlog.get_logger(__name__)
 
 def services_of(all_: Settings) -> tuple[Service[Any], ...]:
     """The services, in the order in which they start. A new one is added here."""
-    return (build_auth(all_.auth), build_numbers(all_.numbers))
+    return (build_auth(all_.auth), build_numbers(all_.numbers), build_presence(all_.grace))
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,15 @@ class NumbersSettings:
     numbers_shards: int = setting(1, "Into how many shards the values are split.", check=between(1, 64))
 
 
+@dataclass(frozen=True, slots=True)
+class GraceSettings:
+    """What all services that tell who leaves must agree on."""
+
+    grace_seconds: int = setting(
+        5, "How long somebody without any connection still counts as here, in seconds.", check=between(1, 300)
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings(IdentitySettings):
     host: str = setting("127.0.0.1", "The address that the gateway listens on.")
@@ -93,4 +102,4 @@ def _network_complaint(text: str) -> str | None:
     return None
 
 
-ALL: Final = (KitSettings, GatewaySettings, AuthSettings, NumbersSettings)
+ALL: Final = (KitSettings, GatewaySettings, AuthSettings, NumbersSettings, GraceSettings)

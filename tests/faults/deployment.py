@@ -118,16 +118,17 @@ class Deployment:
         self.redis = redis
         self.http = http
         self.programs: list[Program] = []
+        self.data = folder / "data"
         self._folder = folder
         self._environ = {
             "PULSO_REDIS_URL": redis.url,
-            "PULSO_DATA": str(folder / "data"),
+            "PULSO_DATA": str(self.data),
             "PULSO_PEPPER": PEPPER,
             "PULSO_BCRYPT_COST": "4",
             "PULSO_LIMIT_GUESTS_PER_MINUTE": "0",
             "PULSO_LIMIT_EVENTS_PER_SECOND": "0",
         }
-        (folder / "data").mkdir()
+        self.data.mkdir()
 
     async def start(self, service: str, **settings: object) -> Program:
         """Spawn one more program, with further PULSO_* settings."""

@@ -8,13 +8,13 @@ import pytest
 
 from pulso.config import documented
 from pulso.settings import KitSettings
-from services.settings import AuthSettings, GatewaySettings, NumbersSettings
+from services.settings import AuthSettings, GatewaySettings, GraceSettings, NumbersSettings
 from tests.stack.compose import Stack
 
 pytestmark = pytest.mark.stack
 
 NOT_FOR_OPERATORS = {"PULSO_OPS_PORT", "PULSO_REDIS_PREFIX"}  # both are the stack's own
-RUNNING = ("redis", "auth", "numbers", "gateway", "nginx")
+RUNNING = ("redis", "auth", "numbers", "presence", "gateway", "nginx")
 
 
 def containers(stack: Stack) -> list[str]:
@@ -105,7 +105,12 @@ def test_wrong_settings_stop_the_start_and_are_all_named(stack: Stack) -> None:
 
 
 def test_every_setting_of_the_code_can_be_given(stack: Stack) -> None:
-    own: dict[str, type] = {"auth": AuthSettings, "numbers": NumbersSettings, "gateway": GatewaySettings}
+    own: dict[str, type] = {
+        "auth": AuthSettings,
+        "numbers": NumbersSettings,
+        "presence": GraceSettings,
+        "gateway": GatewaySettings,
+    }
     services = json.loads(stack.compose("config", "--format", "json"))["services"]
     for service, kind in own.items():
         wanted = {setting.variable for setting in documented((KitSettings, kind))} - NOT_FOR_OPERATORS

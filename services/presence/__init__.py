@@ -1,0 +1,1 @@
+"""Presence: who is connected now, and who comes and goes."""
