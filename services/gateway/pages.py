@@ -50,6 +50,7 @@ PAGES: Final = (
     Page("/login", "login", for_newcomers=True),
     Page("/register", "register", for_newcomers=True),
     Page("/numbers", "numbers", needs_user=True, in_navigation=True),
+    Page("/people", "people", needs_user=True, in_navigation=True),
 )
 
 
