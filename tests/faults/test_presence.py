@@ -22,6 +22,8 @@ AFTER_A_KILL_S = 10.0
 CONVERGED_WITHIN_S = 5.0
 SEEN_WITHIN_S = 1.0
 GRACE_S = 5.0
+LONG_S = 7.0
+"""Longer than a gateway may be silent."""
 
 
 @dataclass(slots=True)
@@ -138,6 +140,48 @@ async def test_after_a_restart_of_redis_the_truth_is_known_within_5_s_and_nobody
     await room.shows(Ana=1, within_s=CONVERGED_WITHIN_S)
     await eventually(lambda: room.left() == ["Rui"], within_s=AFTER_A_KILL_S)
     assert room.joined() == ["Ana", "Rui"]
+
+
+async def test_a_long_silence_of_redis_takes_nobody_away(room: Room) -> None:
+    await room.comes("Ana", 0)
+    await room.comes("Rui", 1)
+    await room.shows(Ana=1, Rui=1, within_s=SEEN_WITHIN_S)
+    eva = await guest(room.deployment.http, room.gateways[1].url, "Eva")
+    room.deployment.redis.pause()
+    await room.gateways[0].becomes("unready")
+    await room.gateways[0].stays("unready", until=asyncio.get_running_loop().time() + LONG_S)
+    room.deployment.redis.resume()
+    await room.presence.becomes("ready", within_s=CONVERGED_WITHIN_S)
+    await eva.connect(room.gateways[1].url)
+    await room.shows(Ana=1, Rui=1, Eva=1, within_s=CONVERGED_WITHIN_S)
+    await eva.close()
+    # Eva's leaving shows that the others' would have been told by now.
+    await eventually(room.left, within_s=AFTER_A_KILL_S)
+    assert (room.joined(), room.left()) == (["Ana", "Rui", "Eva"], ["Eva"])
+
+
+async def test_a_presence_that_hung_takes_nobody_away(room: Room) -> None:
+    await room.comes("Ana", 0)
+    rui = await room.comes("Rui", 1)
+    await room.shows(Ana=1, Rui=1, within_s=SEEN_WITHIN_S)
+    room.presence.pause()
+    await rui.close()
+    await room.gateways[0].stays("ready", until=asyncio.get_running_loop().time() + LONG_S)
+    room.presence.resume()
+    await room.shows(Ana=1, within_s=CONVERGED_WITHIN_S)
+    await eventually(room.left, within_s=AFTER_A_KILL_S)
+    assert (room.joined(), room.left()) == (["Ana", "Rui"], ["Rui"])
+
+
+async def test_people_of_a_gateway_that_hangs_leave_and_come_back_with_it(room: Room) -> None:
+    await room.comes("Ana", 1)
+    await room.shows(Ana=1, within_s=SEEN_WITHIN_S)
+    room.gateways[1].pause()
+    await room.shows(within_s=AFTER_A_KILL_S)
+    await eventually(lambda: room.left() == ["Ana"], within_s=AFTER_A_KILL_S)
+    room.gateways[1].resume()
+    await room.shows(Ana=1, within_s=CONVERGED_WITHIN_S)
+    await eventually(lambda: room.joined() == ["Ana", "Ana"])
 
 
 def rows(data: Path) -> Counter[str] | None:
