@@ -10,7 +10,7 @@ from typing import Any, Final
 from pulso.config import load_all, variable_of
 from pulso.settings import KitSettings
 from services import settings as product
-from services.settings import AuthSettings, GatewaySettings, GraceSettings, NumbersSettings
+from services.settings import AuthSettings, GatewaySettings, GraceSettings, NumbersSettings, SalesSettings
 
 TESTS_OWN: Final = "PULSO_TEST_"
 """What variables for the tests begin with: they are not settings."""
@@ -26,6 +26,7 @@ class Settings:
     auth: AuthSettings
     numbers: NumbersSettings
     grace: GraceSettings
+    sales: SalesSettings
     gateway: GatewaySettings
 
 
@@ -33,7 +34,10 @@ def read(environ: Mapping[str, str]) -> Settings:
     """Raises `ConfigFaults` with all faults of all parts. A pepper may be missing: `pulso up` makes one."""
     if not is_set(environ, "pepper"):
         environ = {**environ, "PULSO_PEPPER": _TO_BE_MADE}
-    kinds = (KitSettings, AuthSettings, NumbersSettings, GraceSettings, GatewaySettings)
+    if not is_set(environ, "sales_source") and not is_set(environ, "sales_generator"):
+        # Something to look at. Never in a source that was named: made-up sales do not belong among real ones.
+        environ = {**environ, variable_of("sales_generator"): "1"}
+    kinds = (KitSettings, AuthSettings, NumbersSettings, GraceSettings, SalesSettings, GatewaySettings)
     return Settings(*load_all(kinds, environ, known=product.ALL))
 
 
@@ -66,7 +70,8 @@ def on_embedded_redis(kit: KitSettings, url: str) -> KitSettings:
 def shown(settings: Settings, environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """Each variable, its value (secrets hidden) and where the value comes from."""
     rows: dict[str, tuple[str, str, str]] = {}
-    for part in (settings.kit, settings.gateway, settings.auth, settings.numbers, settings.grace):
+    parts = (settings.kit, settings.gateway, settings.auth, settings.numbers, settings.grace, settings.sales)
+    for part in parts:
         for field in fields(part):
             variable = variable_of(field.name)
             origin = "set" if is_set(environ, field.name) else "default"

@@ -28,6 +28,7 @@ from services.auth.__main__ import service as build_auth
 from services.gateway.app import serve_gateway
 from services.numbers.__main__ import service as build_numbers
 from services.presence.__main__ import service as build_presence
+from services.sales.__main__ import service as build_sales
 
 Run = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -45,7 +46,12 @@ log = structlog.get_logger(__name__)
 
 def services_of(all_: Settings) -> tuple[Service[Any], ...]:
     """The services, in the order in which they start. A new one is added here."""
-    return (build_auth(all_.auth), build_numbers(all_.numbers), build_presence(all_.grace))
+    return (
+        build_auth(all_.auth),
+        build_numbers(all_.numbers),
+        build_presence(all_.grace),
+        build_sales(all_.sales),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,8 @@ class Endpoint(Generic[Req, Res]):
     `name` is `<service>:<verb>`: the Socket.IO event, and `/api/<service>/<verb>` over HTTP. A `reads`
     endpoint changes nothing and answers GET too. A `private` one is journaled without payload. An `on_connect`
     one is called by a gateway, with the connection as caller, for every new connection, until it is answered.
-    `timeout_s` is the caller's deadline in seconds.
+    `timeout_s` is the caller's deadline in seconds. A `bearer` one takes an access token over HTTP and no cookie:
+    it is for programs.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Endpoint(Generic[Req, Res]):
     private: bool = False
     on_connect: bool = False
     timeout_s: float = 5.0
+    bearer: bool = False
 
     def __post_init__(self) -> None:
         if not _ENDPOINT_NAME.fullmatch(self.name):
@@ -168,6 +170,7 @@ class EndpointManifest(msgspec.Struct, frozen=True):
     timeout_s: float
     request: dict[str, Any]
     result: dict[str, Any]
+    bearer: bool = False
 
 
 class EventManifest(msgspec.Struct, frozen=True):
@@ -208,6 +211,7 @@ def manifest_of(contract: Contract, shards: int) -> Manifest:
                 timeout_s=endpoint.timeout_s,
                 request=_schema(endpoint.request),
                 result=_schema(endpoint.result),
+                bearer=endpoint.bearer,
             )
             for endpoint in contract.endpoints
         ),

@@ -39,6 +39,8 @@ class Context:
     bus: Bus
     push: Push
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the shard is to end: a handler that waits for something to happen answers now."""
 
     def file(self, name: str) -> Path:
         """The shard's own database file: `numbers.sqlite3`, or `numbers-1of2.sqlite3` where there are more."""
@@ -69,7 +71,7 @@ class Shard:
         self._service = service
         self._context = context
         self._on_broken = on_broken
-        self._stop = asyncio.Event()
+        self._stop = context.stopping
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run(), name=f"{service.contract.service}-{context.shard}")
 

@@ -53,6 +53,24 @@ class GraceSettings:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SalesSettings:
+    sales_source: str = setting(
+        "", "The JSON Lines file that sales are read from; sales.jsonl in the data folder where unset."
+    )
+    sales_generator: str = setting(
+        "off",
+        "Every how many seconds a made-up sale is written to the source; "
+        "`pulso up` sets 1 where neither this nor the source is set.",
+        check=lambda text: None if _seconds(text) is not None else "must be off, or seconds up to a day",
+    )
+
+    @property
+    def generator_every_s(self) -> float:
+        """0 where it is off."""
+        return _seconds(self.sales_generator) or 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings(IdentitySettings):
     host: str = setting("127.0.0.1", "The address that the gateway listens on.")
@@ -88,6 +106,15 @@ class GatewaySettings(IdentitySettings):
     )
 
 
+def _seconds(text: str) -> float | None:
+    """None for what is no pause that anybody could mean."""
+    try:
+        seconds = 0.0 if text.lower() == "off" else float(text)
+    except ValueError:
+        return None
+    return seconds if seconds == 0 or 0.001 <= seconds <= 86_400 else None
+
+
 def _origin_complaint(text: str) -> str | None:
     if re.fullmatch(r"https?://[^/?#@\s]+", text):
         return None
@@ -102,4 +129,4 @@ def _network_complaint(text: str) -> str | None:
     return None
 
 
-ALL: Final = (KitSettings, GatewaySettings, AuthSettings, NumbersSettings, GraceSettings)
+ALL: Final = (KitSettings, GatewaySettings, AuthSettings, NumbersSettings, GraceSettings, SalesSettings)

@@ -11,11 +11,11 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from pulso.contract import EndpointManifest
+from pulso.contract import Caller, EndpointManifest
 from pulso.errors import HTTP_STATUS, ServiceError
 from services.gateway.relay import Relay
-from services.gateway.requests import json_body
-from services.gateway.sessions import Sessions
+from services.gateway.requests import bearer_token, json_body
+from services.gateway.sessions import Sessions, unauthorized
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 
@@ -31,15 +31,16 @@ class Api:
         app.router.add_get("/.well-known/jwks.json", self._jwks)
 
     async def _post(self, request: web.Request) -> web.Response:
-        payload = await json_body(request)
-        return await self._answer(request, _name(request), payload)
+        caller = await self._caller(request)
+        return await self._answer(request, caller, await json_body(request))
 
     async def _get(self, request: web.Request) -> web.Response:
         name = _name(request)
         route = self._relay.manifests.routes.get(name)
         if route is None or not route.endpoint.reads:
             raise ServiceError("not_found", f"There is no GET /api/{name.replace(':', '/')}.")
-        return await self._answer(request, name, query_payload(request, route.endpoint))
+        caller = await self._caller(request)
+        return await self._answer(request, caller, query_payload(request, route.endpoint))
 
     async def _jwks(self, _request: web.Request) -> web.Response:
         """RFC 7517: the public keys that access tokens are signed with."""
@@ -48,9 +49,15 @@ class Api:
         response.headers["Cache-Control"] = "public, max-age=60"
         return response
 
-    async def _answer(self, request: web.Request, name: str, payload: bytes) -> web.Response:
-        caller = await self._sessions.of_request(request)
-        return json_response(await self._relay.http(name, payload, caller, request_id=request[REQUEST_ID]))
+    async def _caller(self, request: web.Request) -> Caller:
+        route = self._relay.manifests.routes.get(_name(request))
+        if route is not None and route.endpoint.bearer and bearer_token(request) is None:
+            raise unauthorized()  # as for a token that is not believed, whatever cookie there may be
+        return await self._sessions.of_request(request)
+
+    async def _answer(self, request: web.Request, caller: Caller, payload: bytes) -> web.Response:
+        result = await self._relay.http(_name(request), payload, caller, request_id=request[REQUEST_ID])
+        return json_response(result)
 
 
 def query_payload(request: web.Request, endpoint: EndpointManifest) -> bytes:
@@ -77,6 +84,8 @@ def error_response(error: ServiceError) -> web.Response:
     response = json_response(error.encode(), HTTP_STATUS[error.code])
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(error.retry_after_s)
+    if error.code == "unauthorized":
+        response.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 wants a 401 to say what would do
     return response
 
 
