@@ -15,6 +15,26 @@ app = App(
     version_flags=["--version"],
 )
 app.command("cli.up:up", help="Run everything on this machine, until Ctrl-C.")
+app.command(
+    "cli.generate:generate",
+    help="""Append made-up sales to a file, steadily, until Ctrl-C.
+
+    The first is written at once, and N of them within N intervals: what a write takes delays no later one. Whole
+    lines are appended, so several generators may share a file, and the file may be renamed at any time.
+
+    Exit codes: 0 after --count or Ctrl-C, 74 where the file cannot be written.""",
+)
+app.command(
+    "cli.collector.command:collect",
+    help="""Take a server's sales into a SQLite file, each of them once, until Ctrl-C.
+
+    It signs in with PULSO_USERNAME and PULSO_PASSWORD, else with an access token (PULSO_TOKEN, PULSO_TOKEN_FILE;
+    --token-file wins over all), else as a guest. It may be started before the server, killed and started again:
+    the cursor is stored together with the records, which are in the table `sales`.
+
+    Exit codes: 0 at the end or after Ctrl-C, 69 where --once got nowhere for a minute, 73 where the file cannot be
+    used, 76 where the server is none of ours, 77 where it does not let us in, 78 for wrong settings.""",
+)
 app.command("cli.check:check", help="Validate the settings.")
 app.command("cli.user:app", name="user", help="Look after accounts.")
 

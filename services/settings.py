@@ -71,6 +71,15 @@ class SalesSettings:
         return _seconds(self.sales_generator) or 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """What programs sign in with that use a Pulso somewhere."""
+
+    username: str = setting("", "`pulso collect`: who signs in.")
+    password: str = setting("", "`pulso collect`: the password.", secret=True)
+    token: str = setting("", "`pulso collect`: an access token, where there is no username.", secret=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings(IdentitySettings):
     host: str = setting("127.0.0.1", "The address that the gateway listens on.")
@@ -129,4 +138,6 @@ def _network_complaint(text: str) -> str | None:
     return None
 
 
-ALL: Final = (KitSettings, GatewaySettings, AuthSettings, NumbersSettings, GraceSettings, SalesSettings)
+ALL: Final = (
+    KitSettings, GatewaySettings, AuthSettings, NumbersSettings, GraceSettings, SalesSettings, ClientSettings,
+)  # fmt: skip
