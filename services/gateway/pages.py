@@ -51,6 +51,7 @@ PAGES: Final = (
     Page("/register", "register", for_newcomers=True),
     Page("/numbers", "numbers", needs_user=True, in_navigation=True),
     Page("/people", "people", needs_user=True, in_navigation=True),
+    Page("/sales", "sales", needs_user=True, in_navigation=True),
 )
 
 
