@@ -32,8 +32,9 @@ app.command(
     --token-file wins over all), else as a guest. It may be started before the server, killed and started again:
     the cursor is stored together with the records, which are in the table `sales`.
 
-    Exit codes: 0 at the end or after Ctrl-C, 69 where --once got nowhere for a minute, 73 where the file cannot be
-    used, 76 where the server is none of ours, 77 where it does not let us in, 78 for wrong settings.""",
+    Exit codes: 0 at the end or after Ctrl-C, 64 for an address that is none, 69 where --once got nowhere for a
+    minute, 73 where the file cannot be used, 76 where the server is none of ours, 77 where it does not let us in,
+    78 for wrong settings.""",
 )
 app.command("cli.check:check", help="Validate the settings.")
 app.command("cli.user:app", name="user", help="Look after accounts.")

@@ -16,7 +16,7 @@ from services.sales.contract import MAX_PAGE, Records
 
 WAIT_S: Final = 25.0
 FIRST_BACKOFF_S: Final = 0.5
-MAX_BACKOFF_S: Final = 30.0
+MAX_BACKOFF_S: Final = 15.0
 PATIENCE_S: Final = 60.0
 """How long `--once` goes on without getting anywhere."""
 

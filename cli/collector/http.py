@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import aiohttp
 import msgspec
 
-from cli.collector.faults import EX_NOPERM, EX_PROTOCOL, Hopeless, Lost, Refused, Trouble
+from cli.collector.faults import EX_NOPERM, EX_PROTOCOL, EX_USAGE, Hopeless, Lost, Refused, Trouble
 from pulso.errors import ErrorBody
 from services.sales.contract import Records
 
@@ -75,7 +75,9 @@ class Http:
             ) as answer:  # fmt: skip
                 return answer.status, await answer.read(), _seconds(answer.headers.get("Retry-After", ""))
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-            raise Hopeless(f"{self.url} is no address of a server, as in http://127.0.0.1:8080", 64) from None
+            raise Hopeless(
+                f"{self.url} is no address of a server, as in http://127.0.0.1:8080", EX_USAGE
+            ) from None
         except TimeoutError:
             raise Trouble(f"{self.url} does not answer in time") from None
         except (aiohttp.ClientError, OSError) as fault:
@@ -83,7 +85,9 @@ class Http:
 
     def _fault(self, status: int, body: bytes) -> Exception:
         if 300 <= status < 400:
-            return Hopeless(f"{self.url} leads elsewhere (status {status}). Use the address that it leads to.", 76)
+            return Hopeless(
+                f"{self.url} leads elsewhere (status {status}). Use the address that it leads to.", EX_PROTOCOL
+            )
         if status == 403:
             return Hopeless(_message(body), EX_NOPERM)
         if status == 400:

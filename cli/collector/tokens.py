@@ -75,7 +75,9 @@ class Tokens:
         else:
             try:
                 self._take(await self._http.sign_in("/api/auth/guest", {"name": "Collector"}))
-            except (Refused, Hopeless):
+            except Hopeless as fault:
+                if fault.code != EX_NOPERM:
+                    raise
                 raise Hopeless(
                     "Guests are not admitted here: set PULSO_USERNAME and PULSO_PASSWORD, or --token-file.",
                     EX_NOPERM,

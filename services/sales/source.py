@@ -11,6 +11,7 @@ which costs time and nothing else, because ids that are known are passed over.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import threading
@@ -24,7 +25,8 @@ import structlog
 from services.sales.lines import Line, Lines
 
 READ_BYTES: Final = 256 * 1024
-BEFORE_BYTES: Final = 64
+BEFORE_BYTES: Final = 4096
+"""Some records' worth, with their ids: what ends in other ones is another file, though it be as long."""
 LOOKED_AFTER_S: Final = 60.0
 """How long a renamed file is still read after it has grown for the last time."""
 MAX_LOOKED_AFTER: Final = 8
@@ -33,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 class Position(NamedTuple):
-    """How far a file was read: the offset behind a line, that line's number, and the bytes before the offset."""
+    """How far a file was read: the offset behind a line, that line's number, a digest of what is before it."""
 
     file: str
     offset: int
@@ -176,8 +178,8 @@ class _File:
             return None
         self.grew_at = self._clock()
         lines = self._lines.feed(data)
-        self._before = self._bytes_before(self._lines.offset)
-        self._last = self._bytes_before(self._lines.read)
+        self._before = self._digest_before(self._lines.offset)
+        self._last = self._digest_before(self._lines.read)
         return Read(lines, self.position)
 
     def finish(self) -> Read:
@@ -192,15 +194,17 @@ class _File:
 
     def _check(self, found: os.stat_result) -> None:
         """Read from the start what is shorter than it was, or not what it was."""
-        if found.st_size >= self._lines.read and self._bytes_before(self._lines.read) == self._last:
+        if found.st_size >= self._lines.read and self._digest_before(self._lines.read) == self._last:
             return
         log.info("the source was written anew: it is read from its start", file=self.id)
         self._lines = Lines()
         self._before = self._last = b""
 
-    def _bytes_before(self, offset: int) -> bytes:
+    def _digest_before(self, offset: int) -> bytes:
         size = min(BEFORE_BYTES, offset)
-        return os.pread(self._descriptor, size, offset - size) if size else b""
+        if not size:
+            return b""
+        return hashlib.blake2b(os.pread(self._descriptor, size, offset - size), digest_size=16).digest()
 
 
 def _id_of(found: os.stat_result) -> str:
