@@ -15,6 +15,7 @@ from cli.collector.tokens import Tokens
 from services.sales.contract import MAX_PAGE, Records
 
 WAIT_S: Final = 25.0
+LEAST_WAIT_S: Final = 0.5
 FIRST_BACKOFF_S: Final = 0.5
 MAX_BACKOFF_S: Final = 15.0
 PATIENCE_S: Final = 60.0
@@ -49,7 +50,7 @@ class Collector:
         writing: asyncio.Task[None] | None = None
         try:
             while True:
-                page = await self._page(cursor)
+                page = await self._page_in_time(cursor)
                 if writing is not None:
                     await writing
                 self._failures, self._failing_since = 0, None
@@ -63,6 +64,14 @@ class Collector:
         finally:
             if writing is not None:
                 await asyncio.wait((writing,))
+
+    async def _page_in_time(self, cursor: str) -> Records:
+        """As `_page`; where a server does not wait as it was asked to, we do: it must not be asked in a hurry."""
+        began = asyncio.get_running_loop().time()
+        page = await self._page(cursor)
+        if not page.records and not self._once and asyncio.get_running_loop().time() - began < LEAST_WAIT_S:
+            await asyncio.sleep(random.uniform(LEAST_WAIT_S, 2 * LEAST_WAIT_S))  # noqa: S311  # no secret
+        return page
 
     async def _page(self, cursor: str) -> Records:
         """What follows the cursor. Raises `Trouble` or `Hopeless`."""

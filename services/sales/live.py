@@ -25,6 +25,8 @@ PART: Final = LATEST // 2
 PART_EVERY_S: Final = 0.05
 MAX_UNTOLD: Final = 10_000
 """Ten seconds' worth: nobody is shown a past that is older."""
+MAX_SUMMARIES: Final = 16
+"""Kept until there is something new: all watchers ask for the same few."""
 GAP_EVERY_S: Final = 2.0
 """How often watchers are told to ask again while more comes than they can be told."""
 
@@ -40,7 +42,8 @@ class Live:
         self._version = 0
         self._has_gap = True  # whoever watches since before the last end may not have been told everything
         self._gap_told_at = float("-inf")
-        self._summaries: dict[tuple[int, bool], tuple[int, int, Summary]] = {}
+        self._summaries: dict[tuple[int, bool], Summary] = {}
+        self._summaries_of = (0, 0)
 
     def add(self, new: list[Taken]) -> None:
         """These were committed just now."""
@@ -68,12 +71,14 @@ class Live:
     def summary(self, minutes: int, *, as_told: bool) -> Summary:
         """The sums of the last minutes: as told to watchers so far, or as committed."""
         at_ms = milliseconds(self._now())
-        as_told = as_told and bool(self._untold)
         state = (self._version, at_ms // MINUTE_MS)
-        version, minute, made = self._summaries.get((minutes, as_told), (-1, -1, None))
-        if made is None or (version, minute) != state:
-            made = self._made(minutes, at_ms, as_told=as_told)
-            self._summaries[minutes, as_told] = (*state, made)
+        if state != self._summaries_of or len(self._summaries) >= MAX_SUMMARIES:
+            self._summaries.clear()
+            self._summaries_of = state
+        key = (minutes, as_told and bool(self._untold))
+        made = self._summaries.get(key)
+        if made is None:
+            made = self._summaries[key] = self._made(minutes, at_ms, as_told=key[1])
         return made
 
     def _tell(self) -> None:

@@ -85,6 +85,17 @@ def test_manifest_tells_a_gateway_all_it_needs() -> None:
     assert manifest.topics[0].events[0].name == "hall:greeted"
 
 
+def test_manifest_says_which_endpoints_are_for_programs_and_an_older_one_that_none_are() -> None:
+    fetch = Endpoint("hall:fetch", Nothing, Nothing, Access.GUEST, "Fetch.", bearer=True)
+    manifest = manifest_of(Contract("hall", (GREET, fetch)), 1)
+    assert [endpoint.bearer for endpoint in manifest.endpoints] == [False, True]
+    data = msgspec.json.decode(msgspec.json.encode(manifest))
+    for endpoint in data["endpoints"]:
+        del endpoint["bearer"]
+    older = msgspec.json.decode(msgspec.json.encode(data), type=Manifest)
+    assert [endpoint.bearer for endpoint in older.endpoints] == [False, False]
+
+
 def test_manifest_of_a_newer_version_is_understood() -> None:
     data = msgspec.json.decode(msgspec.json.encode(manifest_of(Contract("hall", (GREET,)), 1)))
     data["invented_later"] = True

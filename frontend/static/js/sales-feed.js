@@ -96,7 +96,6 @@ async function ask() {
   if (document.hidden || connection.get().state !== "live") return;
   const mine = ++asked;
   clearTimeout(askTimer);
-  if (!isAsking) told = present ? told : [];
   isAsking = true;
   try {
     await request("sales:watch");

@@ -95,3 +95,10 @@ async def test_of_more_than_can_be_told_the_oldest_are_passed_over_and_that_is_t
         assert told.ids == [record.sale.id for record in records[-100:]]
         assert told.gaps == 2, "told once, however much was passed over"
         assert running.summary(15, as_told=True).totals.sales == 1000
+
+
+async def test_summaries_of_every_length_do_not_fill_the_memory() -> None:
+    async with telling() as (running, _told):
+        for minutes in range(1, 1441, 7):
+            assert len(running.summary(minutes, as_told=True).series) == minutes
+        assert len(running._summaries) <= live.MAX_SUMMARIES
