@@ -74,12 +74,12 @@ def collect(
     try:
         run_until_signal(main)
         if form is not None:
-            database.export_csv(db.with_name(f"{db.name}.csv"))
+            _export(database, db.with_name(f"{db.name}.csv"))
+    except Hopeless as fault:
+        ended.append(fault)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: no fault of ours
         return 0
-    except OSError as fault:
-        ended.append(Hopeless(f"The export cannot be written: {fault.strerror}.", EX_CANTCREAT))
     finally:
         database.close()
     return _finished(report, ended)
@@ -95,6 +95,13 @@ async def _until(stop: asyncio.Event, collector: Collector) -> None:
     await asyncio.wait((collecting, stopping))
     if not collecting.cancelled():
         collecting.result()
+
+
+def _export(database: Database, path: Path) -> None:
+    try:
+        database.export_csv(path)
+    except OSError as fault:
+        raise Hopeless(f"{path} cannot be written: {fault.strerror}.", EX_CANTCREAT) from None
 
 
 def _token(environ: Mapping[str, str], client: ClientSettings) -> str:

@@ -32,3 +32,25 @@ def test_a_secret_may_come_from_a_file(pulso: Pulso, tmp_path: Path) -> None:
     with pulso("check", PULSO_PEPPER_FILE=str(tmp_path / "pepper")) as process:
         _, complaints = process.communicate()
     assert process.returncode == 0, complaints
+
+
+def test_made_up_sales_go_only_to_a_source_of_our_own(pulso: Pulso, tmp_path: Path) -> None:
+    source = str(tmp_path / "till.jsonl")
+    for settings, shown in (
+        ({}, "1"),
+        ({"PULSO_SALES_SOURCE": source}, "off"),
+        ({"PULSO_SALES_SOURCE": source, "PULSO_SALES_GENERATOR": "0.5"}, "0.5"),
+        ({"PULSO_SALES_GENERATOR": "off"}, "off"),
+    ):
+        with pulso("check", **settings) as process:
+            said, _ = process.communicate()
+        (row,) = [line.split() for line in said.splitlines() if line.startswith("PULSO_SALES_GENERATOR")]
+        assert row[1] == shown
+
+
+def test_a_senseless_pace_of_made_up_sales_is_named(pulso: Pulso) -> None:
+    for wrong in ("often", "-1", "nan", "1e9"):
+        with pulso("check", PULSO_SALES_GENERATOR=wrong) as process:
+            _, complaint = process.communicate()
+        assert process.returncode == 78
+        assert "PULSO_SALES_GENERATOR" in complaint

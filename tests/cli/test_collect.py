@@ -253,3 +253,15 @@ async def test_on_a_terminal_there_is_one_line_that_moves(shop: Shop, db: Path) 
 async def _served(shop: Shop, count: int) -> Any:
     _, page = await shop.get("/api/sales/records?limit=1000", await shop.token())
     return len(page.get("records", ())) >= count
+
+
+async def test_a_reader_that_goes_ends_it_quietly_and_loses_nothing(shop: Shop, db: Path) -> None:
+    append(shop.source, *[sale() for _ in range(5)])
+    async with collecting(shop.url, db, "--json") as run:
+        await run.has(5)
+        run.process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]  # as `| head` does
+        append(shop.source, sale())
+        assert await run.process.wait() == 0
+        assert run.process.stderr is not None
+        assert await run.process.stderr.read() == b""
+        assert len(run.ids()) == 6

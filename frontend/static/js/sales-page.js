@@ -68,7 +68,7 @@ function Controls({ minutes, isPaused, held }) {
           `,
         )}
       </fieldset>
-      <button class="button sales-pause" aria-pressed=${isPaused} onClick=${isPaused ? resume : pause}>
+      <button class=${isPaused ? "button sales-pause is-paused" : "button sales-pause"} onClick=${isPaused ? resume : pause}>
         <svg viewBox="0 0 12 12" aria-hidden="true">
           <path d=${isPaused ? "M2.5 1v10l8-5z" : "M2 1h3v10H2zM7 1h3v10H7z"} />
         </svg>

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,10 +15,12 @@ import pytest
 from pulso.contract import Nothing
 from pulso.errors import ServiceError
 from pulso.settings import KitSettings
-from services.sales import contract
+from services.sales import changes, contract
 from services.sales.contract import RecordsRequest
-from services.sales.rules import iso_of, milliseconds
+from services.sales.lines import Line
+from services.sales.rules import iso_of, milliseconds, record_of
 from services.settings import SalesSettings
+from tests.conftest import REPOSITORY
 from tests.services.sales.conftest import RUI, Gateway, gateway_on, served
 from tests.services.sales.made import append, sale
 from tests.waiting import eventually
@@ -225,3 +229,23 @@ async def test_a_source_elsewhere_is_read_once_it_is_there(kit: KitSettings, tmp
         elsewhere.parent.mkdir()
         append(elsewhere, sold := sale())
         assert await gateway.has(1) == [sold["id"]]
+
+
+async def test_where_files_cannot_be_watched_they_are_looked_at(
+    kit: KitSettings, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("inotify: no space left on device")
+
+    monkeypatch.setattr(changes, "awatch", refuse)
+    async with gateway_on(kit) as gateway, served(kit):
+        append(source, sale())
+        await gateway.has(1)
+        append(source, sale())
+        assert len((await gateway.records((await gateway.records(limit=1)).next, wait=5)).records) == 1
+
+
+def test_the_record_in_the_documentation_is_one() -> None:
+    text = (REPOSITORY / "docs" / "sales.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```json\n(.*?)\n```", text, re.DOTALL)
+    assert msgspec.to_builtins(record_of(Line(1, 0, shown.encode())).sale) == json.loads(shown)
