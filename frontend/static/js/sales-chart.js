@@ -93,7 +93,7 @@ function options(place, onPoint) {
   };
   return {
     ...sizeOf(place),
-    padding: [12, 12, 0, 0],
+    padding: [12, 24, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 8 } },
     scales: { y: { range: (_plot, _least, most) => [0, Math.max(10, most * 1.08)] } },
