@@ -228,6 +228,22 @@ def shard_of(user: str, shards: int) -> int:
     return zlib.crc32(user.encode()) % shards if shards > 1 else 0
 
 
+def properties_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """The properties of the object that a schema made by msgspec describes: `{"$ref", "$defs"}`."""
+    definition = schema.get("$defs", {}).get(schema.get("$ref", "").rpartition("/")[2], schema)
+    properties: dict[str, Any] = definition.get("properties", {})
+    return properties
+
+
+def expectations(request: type) -> str:
+    """What a request's fields are to be, in the words of their `msgspec.Meta(description=...)`.
+
+    They stand in the schema too; here they are for whoever sent something else.
+    """
+    fields = properties_of(_schema(request)).items()
+    return " ".join(f"{name}: {field['description']}." for name, field in fields if "description" in field)
+
+
 def _event(event: Event[Any]) -> EventManifest:
     return EventManifest(event.name, event.summary, _schema(event.payload))
 

@@ -28,7 +28,7 @@ import structlog
 
 from pulso import metrics
 from pulso.bus import Bus
-from pulso.contract import Caller, Contract, Endpoint
+from pulso.contract import Caller, Contract, Endpoint, expectations
 from pulso.errors import ServiceError
 from pulso.message import Call, Envelope, Reply
 
@@ -167,6 +167,7 @@ class _Lane(Generic[State]):
         self.endpoint = endpoint
         self._router = router
         self._decoder = msgspec.json.Decoder(endpoint.request)
+        self._expected = expectations(endpoint.request)
         self._encoder = msgspec.json.Encoder()
         self._seconds = metrics.CALL_SECONDS.of(endpoint.name)
 
@@ -175,7 +176,7 @@ class _Lane(Generic[State]):
         try:
             return self._decoder.decode(b"{}" if payload in _EMPTY else payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
-            raise ServiceError("bad_request", _complaint(self.endpoint.name, fault)) from None
+            raise ServiceError("bad_request", _complaint(self.endpoint.name, fault, self._expected)) from None
 
     def take(self, arrived: _Arrived) -> None:
         raise NotImplementedError
@@ -307,7 +308,7 @@ def _refusal(caller: Caller) -> ServiceError:
     return ServiceError("forbidden", "Your account may not do this.")
 
 
-def _complaint(endpoint: str, fault: Exception) -> str:
+def _complaint(endpoint: str, fault: Exception, expected: str) -> str:
     if isinstance(fault, msgspec.ValidationError):
-        return f"{endpoint}: {fault}"
+        return f"{endpoint}: {fault}. {expected}" if expected else f"{endpoint}: {fault}"
     return f"{endpoint}: this is not well-formed JSON."

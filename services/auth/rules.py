@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from pulso import times
 from pulso.errors import ServiceError
 from services.auth import names
 from services.auth.contract import Registration, UserKind
@@ -133,5 +134,4 @@ def milliseconds(time: datetime) -> int:
 
 def iso(time_ms: int) -> str:
     """`2026-01-31T12:00:00.000Z`"""
-    time = datetime.fromtimestamp(time_ms / 1000, UTC)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return times.iso(datetime.fromtimestamp(time_ms / 1000, UTC))

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from pulso.contract import Caller, EndpointManifest
+from pulso.contract import Caller, EndpointManifest, properties_of
 from pulso.errors import HTTP_STATUS, ServiceError
 from services.gateway.relay import Relay
 from services.gateway.requests import bearer_token, json_body
@@ -62,7 +62,7 @@ class Api:
 
 def query_payload(request: web.Request, endpoint: EndpointManifest) -> bytes:
     """Query values as the JSON object that the endpoint takes. Raises `ServiceError("bad_request")`."""
-    properties = _properties(endpoint.request)
+    properties = properties_of(endpoint.request)
     values: dict[str, Any] = {}
     for key, text in request.query.items():
         if key in values:
@@ -91,13 +91,6 @@ def error_response(error: ServiceError) -> web.Response:
 
 def _name(request: web.Request) -> str:
     return f"{request.match_info['service']}:{request.match_info['verb']}"
-
-
-def _properties(schema: dict[str, Any]) -> dict[str, Any]:
-    """The properties of the object that a schema made by msgspec describes: `{"$ref", "$defs"}`."""
-    definition = schema.get("$defs", {}).get(schema.get("$ref", "").rpartition("/")[2], schema)
-    properties: dict[str, Any] = definition.get("properties", {})
-    return properties
 
 
 def _converted(text: str, schema: dict[str, Any]) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -17,6 +19,7 @@ from pulso.contract import (
     Nothing,
     Surface,
     Topic,
+    expectations,
     manifest_of,
     shard_of,
 )
@@ -24,6 +27,12 @@ from pulso.contract import (
 
 class Greeting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
+
+
+class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    who: Greeting
+    cups: Annotated[int, msgspec.Meta(ge=1, le=9, description="a whole number from 1 to 9")]
+    sugar: Annotated[bool, msgspec.Meta(description="true or false")] = False
 
 
 GREET = Endpoint("hall:greet", Greeting, Nothing, Access.GUEST, "Greet.", timeout_s=2.0, surface=Surface.HTTP)
@@ -100,6 +109,11 @@ def test_manifest_of_a_newer_version_is_understood() -> None:
     data = msgspec.json.decode(msgspec.json.encode(manifest_of(Contract("hall", (GREET,)), 1)))
     data["invented_later"] = True
     assert msgspec.json.decode(msgspec.json.encode(data), type=Manifest).service == "hall"
+
+
+def test_what_a_request_expects_is_said_in_the_words_of_its_contract() -> None:
+    assert expectations(Order) == "cups: a whole number from 1 to 9. sugar: true or false."
+    assert expectations(Greeting) == expectations(Nothing) == expectations(dict[str, int]) == ""
 
 
 @pytest.mark.parametrize(("user", "of_7"), [("", 0), ("u_ana", 1), ("g_rui", 6), ("ü", 4)])

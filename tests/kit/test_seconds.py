@@ -19,6 +19,7 @@ class Clock:
         self.at = at
         self.early_s = early_s
         self.slept: list[float] = []
+        self.too_long: list[float] = []
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.at, UTC)
@@ -26,6 +27,10 @@ class Clock:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.at += seconds if seconds <= self.early_s else seconds - self.early_s
+
+    async def oversleep(self, seconds: float) -> None:
+        """Sleep, and for as long again as `too_long` says next."""
+        await self.sleep(seconds + (self.too_long.pop(0) if self.too_long else 0.0))
 
     def seconds(self, *, ahead_s: float = 0.0) -> AsyncIterator[int]:
         return whole_seconds(self.now, ahead_s=ahead_s, sleep=self.sleep)
@@ -56,6 +61,15 @@ async def test_seconds_that_went_by_unheeded_are_passed_over() -> None:
     clock.at = NOON + 7.25
     assert await anext(seconds) == NOON + 8
     assert clock.at == pytest.approx(NOON + 8, abs=1e-4)
+
+
+async def test_a_second_that_comes_too_late_is_passed_over() -> None:
+    clock = Clock(NOON + 0.5)
+    seconds = whole_seconds(clock.now, late_s=0.5, sleep=clock.oversleep)
+    clock.too_long = [0.4, 7.2, 0.6]
+    assert await anext(seconds) == NOON + 1
+    assert await anext(seconds) == NOON + 11
+    assert clock.at == pytest.approx(NOON + 11, abs=1e-4)
 
 
 async def test_a_clock_set_back_is_followed() -> None:
