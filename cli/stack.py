@@ -25,6 +25,7 @@ from pulso.probes import OK, Health, ops_server
 from pulso.service import serve
 from pulso.shard import Service, check_split
 from services.auth.__main__ import service as build_auth
+from services.clock.__main__ import service as build_clock
 from services.gateway.app import serve_gateway
 from services.numbers.__main__ import service as build_numbers
 from services.presence.__main__ import service as build_presence
@@ -49,6 +50,7 @@ def services_of(all_: Settings) -> tuple[Service[Any], ...]:
     return (
         build_auth(all_.auth),
         build_numbers(all_.numbers),
+        build_clock(all_.kit),
         build_presence(all_.grace),
         build_sales(all_.sales),
     )

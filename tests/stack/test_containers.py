@@ -14,7 +14,7 @@ from tests.stack.compose import Stack
 pytestmark = pytest.mark.stack
 
 NOT_FOR_OPERATORS = {"PULSO_OPS_PORT", "PULSO_REDIS_PREFIX"}  # both are the stack's own
-RUNNING = ("redis", "auth", "numbers", "presence", "sales", "gateway", "nginx")
+RUNNING = ("redis", "auth", "numbers", "clock", "presence", "sales", "gateway", "nginx")
 
 
 def containers(stack: Stack) -> list[str]:

@@ -1,0 +1,1 @@
+"""Clock: the time, to everybody, each second."""

@@ -1,0 +1,23 @@
+"""What clock offers: the server's time when asked for, and each second to every connection."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from pulso.contract import Access, Contract, Endpoint, Event, Nothing, Topic
+
+
+class Time(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The server's time, in UTC: `{"now": "2026-01-31T12:00:00.000Z"}`."""
+
+    now: str
+
+
+NOW: Final = Endpoint("clock:now", Nothing, Time, Access.ANYONE, "Ask for the server's time.", reads=True)
+
+TICK: Final = Event("clock:tick", Time, "The server's time, each second on the second.")
+TICKS: Final = Topic("clock.ticks", (TICK,), everyone=True)
+
+CONTRACT: Final = Contract("clock", endpoints=(NOW,), topics=(TICKS,))

@@ -1,0 +1,85 @@
+"""The clock through real gateways: everybody is told each second, once, whoever else runs and whoever dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import pytest
+
+from pulso.probes import Health
+from pulso.service import serve
+from pulso.settings import KitSettings
+from services.clock.__main__ import service
+from tests.services.gateway.conftest import Client, Room, room_of, token_of
+from tests.waiting import eventually
+
+
+@contextlib.asynccontextmanager
+async def ticking(kit: KitSettings) -> AsyncIterator[Health]:
+    """An instance of the service in this process."""
+    stop, health = asyncio.Event(), Health()
+    run = asyncio.create_task(serve(service(kit), kit, health, stop))
+    try:
+        await eventually(lambda: health.status() in ("ready", "standby"))
+        yield health
+    finally:
+        stop.set()
+        await run
+
+
+@contextlib.asynccontextmanager
+async def clients_at(room: Room, count: int) -> AsyncIterator[list[Client]]:
+    """So many guests at each gateway."""
+    async with contextlib.AsyncExitStack() as stack:
+        clients = []
+        for gateway in range(len(room.urls)):
+            for _ in range(count):
+                visitor = await stack.enter_async_context(room.visitor(gateway))
+                auth = {"token": await token_of(visitor)}
+                clients.append(await stack.enter_async_context(room.client(gateway, auth=auth)))
+        yield clients
+
+
+def seconds_told(client: Client) -> list[datetime]:
+    return [datetime.fromisoformat(tick["now"]) for tick in client.payloads("clock:tick")]
+
+
+@pytest.mark.parametrize("gateways", [1, 2, 3])
+async def test_each_second_comes_once_however_many_gateways_and_instances_run(
+    kit: KitSettings, gateways: int
+) -> None:
+    async with room_of(kit, gateways) as room, ticking(kit), ticking(kit), clients_at(room, 2) as clients:
+        for client in clients:
+            await client.hears("clock:tick", 4)
+    for client in clients:
+        told = seconds_told(client)
+        assert all((after - before).total_seconds() == 1 for before, after in pairwise(told))
+        assert all(second.microsecond == 0 and second.tzinfo == UTC for second in told)
+
+
+async def test_ticks_come_on_the_second(kit: KitSettings) -> None:
+    async with room_of(kit, 1) as room, ticking(kit), clients_at(room, 1) as (client,):
+        for count in range(1, 4):
+            tick = await client.hears("clock:tick", count)
+            assert 0 <= time.time() - datetime.fromisoformat(tick["now"]).timestamp() < 0.5
+
+
+async def test_the_time_can_be_asked_for_by_anybody(kit: KitSettings) -> None:
+    async with room_of(kit, 1) as room, ticking(kit), clients_at(room, 1) as (client,), room.visitor() as visitor:
+        assert near(await client.call("clock:now"))
+
+        async def is_known() -> bool:
+            async with visitor.get("/api/clock/now") as answer:
+                return answer.status == 200 and near(await answer.json())
+
+        await eventually(is_known)
+
+
+def near(answer: dict[str, str]) -> bool:
+    """Whether it is about now there."""
+    return abs(time.time() - datetime.fromisoformat(answer["now"]).timestamp()) < 5
