@@ -16,6 +16,7 @@ from services.numbers.contract import CONTRACT
 from services.numbers.handlers import routes
 from services.numbers.numbers import Numbers
 from services.numbers.store import MIGRATIONS, LastNumbers
+from services.numbers.worker import Worker
 from services.settings import ALL, NumbersSettings
 
 
@@ -25,11 +26,12 @@ def service(settings: NumbersSettings) -> Service[Numbers]:
 
 @contextlib.asynccontextmanager
 async def start(context: Context) -> AsyncIterator[Numbers]:
-    """One shard: its file, its active users, its share of the board."""
+    """One shard: its file, its active users, its share of the board, its thread for long sums."""
     active = Active()
     async with open_store(context.file("numbers"), migrations=MIGRATIONS) as store, showing(context, active):
-        chance = random.SystemRandom()
-        yield Numbers(LastNumbers(store), active, context.push, chance=chance, now=context.now)
+        with contextlib.closing(Worker()) as worker:
+            chance = random.SystemRandom()
+            yield Numbers(LastNumbers(store), active, context.push, worker, chance=chance, now=context.now)
 
 
 if __name__ == "__main__":

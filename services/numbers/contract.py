@@ -1,4 +1,4 @@
-"""What numbers offers: a running value for everybody, even and odd draws, and the board of all values."""
+"""What numbers offers: a running value for everybody, even and odd draws, the board of all values, and F(n)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Annotated, Final
 import msgspec
 
 from pulso.contract import Access, Contract, Endpoint, Event, Nothing, Surface, Topic
+
+MAX_N: Final = 100_000
+"""F(n) is answered up to here: 20,899 digits."""
 
 Hundred = Annotated[int, msgspec.Meta(ge=0, le=99)]
 
@@ -21,6 +24,20 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The value as committed: `{"value": 37}`."""
 
     value: Hundred
+
+
+class AskFibonacci(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which Fibonacci number: `{"n": 10}`."""
+
+    n: Annotated[int, msgspec.Meta(ge=0, le=MAX_N, description=f"a whole number from 0 to {MAX_N}")]
+
+
+class Fibonacci(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """F(n), as text because JavaScript's numbers end at 2^53: `{"n": 10, "value": "55", "digits": 2}`."""
+
+    n: int
+    value: str
+    digits: int
 
 
 class Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,6 +87,14 @@ WATCH: Final = Endpoint(
 UNWATCH: Final = Endpoint(
     "numbers:unwatch", Nothing, Nothing, Access.GUEST, "Stop following the board.", surface=Surface.SOCKET
 )
+FIBONACCI: Final = Endpoint(
+    "numbers:fibonacci",
+    AskFibonacci,
+    Fibonacci,
+    Access.GUEST,
+    f"The exact Fibonacci number F(n), n from 0 to {MAX_N}, to whoever asks and nobody else.",
+    reads=True,
+)
 CONNECTED: Final = Endpoint(
     "numbers:connected",
     Nothing,
@@ -90,7 +115,7 @@ BOARD: Final = Topic("numbers.board", (BOARD_EVENT,))
 
 CONTRACT: Final = Contract(
     service="numbers",
-    endpoints=(SET, EVEN, ODD, WATCH, UNWATCH, CONNECTED),
+    endpoints=(SET, EVEN, ODD, WATCH, UNWATCH, FIBONACCI, CONNECTED),
     topics=(BOARD,),
     events=(VALUE,),
 )

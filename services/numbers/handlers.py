@@ -8,7 +8,8 @@ from random import Random
 from pulso.contract import Caller, Nothing
 from pulso.router import Asked, Routes
 from services.numbers import contract
-from services.numbers.contract import Number, SetValue, Value
+from services.numbers.contract import AskFibonacci, Fibonacci, Number, SetValue, Value
+from services.numbers.fibonacci import fibonacci
 from services.numbers.numbers import Change, Numbers
 from services.numbers.rules import draw_even, draw_odd
 
@@ -32,6 +33,13 @@ async def even(numbers: Numbers, calls: Sequence[Asked[Nothing]]) -> Sequence[Nu
 async def odd(numbers: Numbers, calls: Sequence[Asked[Nothing]]) -> Sequence[Number]:
     """`{}` -> `{"number": 43}`, from now on the caller's step. The value stays."""
     return await _drawn(numbers, calls, draw_odd)
+
+
+@routes.handler(contract.FIBONACCI)
+async def fibonacci_number(numbers: Numbers, caller: Caller, request: AskFibonacci) -> Fibonacci:
+    """`{"n": 10}` -> `{"n": 10, "value": "55", "digits": 2}`. The ack is all: no other connection is told."""
+    value = await numbers.worker.run(caller.id, lambda: fibonacci(request.n))
+    return Fibonacci(request.n, value, len(value))
 
 
 @routes.batch_handler(contract.CONNECTED)

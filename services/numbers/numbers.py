@@ -14,6 +14,7 @@ from services.numbers.active import Active, Standing
 from services.numbers.contract import ValueAndStep
 from services.numbers.rules import BEGINNING
 from services.numbers.store import LastNumbers
+from services.numbers.worker import Worker
 
 
 class Change(NamedTuple):
@@ -25,9 +26,17 @@ class Change(NamedTuple):
 
 class Numbers:
     def __init__(
-        self, last: LastNumbers, active: Active, push: Push, *, chance: random.Random, now: Callable[[], datetime]
+        self,
+        last: LastNumbers,
+        active: Active,
+        push: Push,
+        worker: Worker,
+        *,
+        chance: random.Random,
+        now: Callable[[], datetime],
     ) -> None:
         self.push = push
+        self.worker = worker
         self.chance = chance
         self._last = last
         self._active = active

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from services.numbers.active import ACTIVE_FOR, Active
 from services.numbers.contract import ValueAndStep
 from services.numbers.numbers import Change, Numbers
 from services.numbers.store import MIGRATIONS, LastNumbers
+from services.numbers.worker import Worker
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ANA = Caller("ana", "Ana", "user", connection="tab-1", gateway="g")
@@ -47,9 +49,10 @@ class Shard:
 async def shard(tmp_path: Path) -> AsyncIterator[Shard]:
     active, told = Active(), Told()
     async with open_store(tmp_path / "numbers.sqlite3", migrations=MIGRATIONS) as store:
-        push = cast(Push, told)
-        numbers = Numbers(LastNumbers(store), active, push, chance=random.SystemRandom(), now=lambda: NOON)
-        yield Shard(store, active, told, numbers)
+        push, chance = cast(Push, told), random.SystemRandom()
+        with contextlib.closing(Worker()) as worker:
+            numbers = Numbers(LastNumbers(store), active, push, worker, chance=chance, now=lambda: NOON)
+            yield Shard(store, active, told, numbers)
 
 
 async def test_nothing_is_remembered_or_told_before_the_commit(shard: Shard) -> None:
