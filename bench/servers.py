@@ -39,6 +39,7 @@ PEER_OF_PYTHON: Final = "bench.peers.python_socketio"
 NODE: Final = "Node socket.io"
 PYTHON: Final = "python-socketio"
 PULSO: Final = "Pulso"
+PULSO_UP: Final = "Pulso in one process"
 
 Mode = Literal["bare", "room", "store"]
 
@@ -106,6 +107,25 @@ async def pulso(*services: str, gateways: int = 1) -> AsyncIterator[System]:
             for number in range(1, gateways + 1):
                 await _start_part(system, f"gateway-{number}", "services.gateway", redis_url, data)
             system.port = system.other_ports["gateway-1"]
+            yield system
+
+
+@contextlib.asynccontextmanager
+async def pulso_up() -> AsyncIterator[System]:
+    """`pulso up`: every service and the gateway in one process, beside a Redis; all limits are off."""
+    with tempfile.TemporaryDirectory(prefix="pulso-bench-") as data:
+        port, ops_port = free_ports(2)
+        async with _stopped_at_the_end(System(PULSO_UP, port, has_guests=True)) as system:
+            settings = {
+                "PULSO_DATA": data,
+                "PULSO_REDIS_URL": await _start_redis(system),
+                "PULSO_UPLOADS": f"{data}/uploads",
+                "PULSO_LOG_LEVEL": "error",
+                "PULSO_TOKEN_SECONDS": "86400",
+                **dict.fromkeys(_limits(), "0"),
+            }
+            arguments = (sys.executable, "-m", "cli", "up", "--port", str(port), "--ops-port", str(ops_port))
+            await system.start(_program("up", arguments, settings, port=ops_port, path="/readyz", wanted=(200,)))
             yield system
 
 

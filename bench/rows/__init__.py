@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from bench.results import Finding
-from bench.rows import chain, connect, fanout, idle, leave, memory, numbers, slow
+from bench.rows import chain, connect, fanout, idle, leave, memory, numbers, slow, steady
 from bench.run import Run
 
 Row = Callable[[Run], Awaitable[list[Finding]]]
@@ -20,4 +20,5 @@ ROWS: Final[Mapping[str, Row]] = {
     "idle": idle.measure,
     "slow": slow.measure,
     "leave": leave.measure,
+    "steady": steady.measure,
 }
