@@ -52,6 +52,7 @@ PAGES: Final = (
     Page("/numbers", "numbers", needs_user=True, in_navigation=True),
     Page("/people", "people", needs_user=True, in_navigation=True),
     Page("/sales", "sales", needs_user=True, in_navigation=True),
+    Page("/fibonacci", "fibonacci", needs_user=True, in_navigation=True),
 )
 
 

@@ -169,7 +169,7 @@ async def test_the_pages_fit_a_phone(stack: Stack, open_browser: OpenBrowser) ->
     for locale in ("en-US", "pt-BR"):
         context = await open_browser(locale=locale, viewport={"width": 375, "height": 812})
         page = await context.new_page()
-        for path in ("/", "/numbers", "/people", "/login", "/register", "/nothing-here"):
+        for path in ("/", "/numbers", "/people", "/fibonacci", "/login", "/register", "/nothing-here"):
             await page.goto(f"{stack.url}{path}")
             assert await _overflow(page) == 0, path
         await context.close()

@@ -79,7 +79,7 @@ async def test_choosing_a_language_keeps_the_rest_of_the_address(serve: Serve) -
 
 
 async def test_the_policy_allows_the_import_map_and_no_other_inline_script(serve: Serve) -> None:
-    for path in ("/", "/login", "/register", "/numbers"):
+    for path in ("/", "/login", "/register", "/numbers", "/fibonacci"):
         page = await (await serve(RUI)).get(path)
         text = await page.text()
         policy = page.headers["Content-Security-Policy"]
@@ -167,7 +167,7 @@ async def test_people_get_a_page_for_what_broke(serve: Serve) -> None:
 
 async def test_every_address_in_a_page_is_served(serve: Serve) -> None:
     client = await serve(RUI)
-    for path in ("/", "/numbers", "/login", "/register"):
+    for path in ("/", "/numbers", "/fibonacci", "/login", "/register"):
         text = await (await client.get(path)).text()
         addresses = set(re.findall(r'"(/assets/[^"]+\?v=[0-9a-f]+)"', text))
         assert addresses

@@ -1,6 +1,7 @@
 /** The pill in the header: how the connection stands, in words and shape as well as colour. */
 import { render } from "preact";
 
+import { Clock } from "./clock.js";
 import { html } from "./html.js";
 import { t } from "./page.js";
 import { connection, retryNow } from "./socket.js";
@@ -18,6 +19,7 @@ function Pill() {
     <span class="pill" data-testid="pill" data-state=${state}>
       <span class="pill-mark" aria-hidden="true"></span>
       <span role="status">${t(`connection.${state}`)}</span>
+      ${state === "live" && html`<${Clock} />`}
       ${mayRetry && html`<button class="pill-retry" onClick=${retryNow}>${t("connection.retry")}</button>`}
     </span>
   `;

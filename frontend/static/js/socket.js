@@ -84,6 +84,25 @@ export async function request(event, payload) {
   return answer;
 }
 
+/** Resolves once there is a connection; rejects where none comes soon. @returns {Promise<void>} */
+export function whenLive() {
+  return new Promise((resolve, reject) => {
+    if (connection.get().state === "live") return resolve();
+    const giveUp = () => {
+      stop();
+      reject(new ApiError("offline", t("error.offline")));
+    };
+    const cancel = ticker.after(OPEN_MS, giveUp);
+    const stop = connection.follow(({ state }) => {
+      if (state === "connecting" || state === "reconnecting") return;
+      cancel();
+      if (state !== "live") return giveUp();
+      stop();
+      resolve();
+    });
+  });
+}
+
 /**
  * Listen to an event of the server. After `session:resync` something may have been missed: fetch what is shown.
  * @param {string} event
