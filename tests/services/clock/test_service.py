@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -11,25 +10,11 @@ from itertools import pairwise
 
 import pytest
 
-from pulso.probes import Health
-from pulso.service import serve
 from pulso.settings import KitSettings
 from services.clock.__main__ import service
 from tests.services.gateway.conftest import Client, Room, room_of, token_of
+from tests.services.serving import serving
 from tests.waiting import eventually
-
-
-@contextlib.asynccontextmanager
-async def ticking(kit: KitSettings) -> AsyncIterator[Health]:
-    """An instance of the service in this process."""
-    stop, health = asyncio.Event(), Health()
-    run = asyncio.create_task(serve(service(kit), kit, health, stop))
-    try:
-        await eventually(lambda: health.status() in ("ready", "standby"))
-        yield health
-    finally:
-        stop.set()
-        await run
 
 
 @contextlib.asynccontextmanager
@@ -53,7 +38,12 @@ def seconds_told(client: Client) -> list[datetime]:
 async def test_each_second_comes_once_however_many_gateways_and_instances_run(
     kit: KitSettings, gateways: int
 ) -> None:
-    async with room_of(kit, gateways) as room, ticking(kit), ticking(kit), clients_at(room, 2) as clients:
+    async with (
+        room_of(kit, gateways) as room,
+        serving(service(kit), kit),
+        serving(service(kit), kit),
+        clients_at(room, 2) as clients,
+    ):
         for client in clients:
             await client.hears("clock:tick", 4)
     for client in clients:
@@ -63,14 +53,19 @@ async def test_each_second_comes_once_however_many_gateways_and_instances_run(
 
 
 async def test_ticks_come_on_the_second(kit: KitSettings) -> None:
-    async with room_of(kit, 1) as room, ticking(kit), clients_at(room, 1) as (client,):
+    async with room_of(kit, 1) as room, serving(service(kit), kit), clients_at(room, 1) as (client,):
         for count in range(1, 4):
             tick = await client.hears("clock:tick", count)
             assert 0 <= time.time() - datetime.fromisoformat(tick["now"]).timestamp() < 0.5
 
 
 async def test_the_time_can_be_asked_for_by_anybody(kit: KitSettings) -> None:
-    async with room_of(kit, 1) as room, ticking(kit), clients_at(room, 1) as (client,), room.visitor() as visitor:
+    async with (
+        room_of(kit, 1) as room,
+        serving(service(kit), kit),
+        clients_at(room, 1) as (client,),
+        room.visitor() as visitor,
+    ):
         assert near(await client.call("clock:now"))
 
         async def is_known() -> bool:

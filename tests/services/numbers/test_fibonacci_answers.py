@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from pulso.probes import Health
-from pulso.service import serve
 from pulso.settings import KitSettings
 from services.clock.__main__ import service as clock
 from services.numbers.fibonacci import fibonacci
 from tests.services.gateway.conftest import Client, Room, room_of, token_of
+from tests.services.serving import serving
 
 FAR = 100_000
 ASKERS = 10
@@ -81,8 +80,6 @@ async def test_bad_input_is_told_what_is_allowed_and_the_socket_lives(room: Room
 
 
 async def test_ticks_and_values_go_on_while_many_ask_for_long_sums(kit: KitSettings) -> None:
-    stop = asyncio.Event()
-    ticking = asyncio.create_task(serve(clock(kit), kit, Health(), stop))
     enough = asyncio.Event()
 
     async def ask(client: Client) -> int:
@@ -93,6 +90,7 @@ async def test_ticks_and_values_go_on_while_many_ask_for_long_sums(kit: KitSetti
         return answers
 
     async with (
+        serving(clock(kit), kit),
         room_of(kit, 2, limit_events_per_second=0) as room,
         tabs(room, 1) as (other,),
         tabs(room, ASKERS) as askers,
@@ -106,5 +104,3 @@ async def test_ticks_and_values_go_on_while_many_ask_for_long_sums(kit: KitSetti
         assert min(await asyncio.gather(*asking)) > 1
     seconds = [datetime.fromisoformat(tick["now"]) for tick in other.payloads("clock:tick")]
     assert all((after - before).total_seconds() == 1 for before, after in pairwise(seconds))
-    stop.set()
-    await ticking
