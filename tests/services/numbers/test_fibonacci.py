@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulso.errors import ServiceError
@@ -42,6 +44,7 @@ def worker() -> Iterator[Worker]:
         yield worker
 
 
+@settings(deadline=None)  # speed is measured elsewhere
 @given(st.integers(0, MAX_N - 2))
 def test_each_number_is_the_sum_of_the_two_before(n: int) -> None:
     assert int(fibonacci(n)) + int(fibonacci(n + 1)) == int(fibonacci(n + 2))
@@ -118,6 +121,20 @@ async def test_work_that_fails_fails_for_its_caller_alone(worker: Worker) -> Non
     with pytest.raises(ZeroDivisionError):
         await worker.run("ana", lambda: 1 // 0)
     assert await worker.run("ana", lambda: fibonacci(10)) == "55"
+
+
+async def test_between_pieces_of_work_the_loop_has_the_interpreter_for_as_long(worker: Worker) -> None:
+    spans: list[tuple[float, float]] = []
+
+    def work() -> None:
+        begun = time.monotonic()
+        gate.wait(0.02)
+        spans.append((begun, time.monotonic()))
+
+    gate = threading.Event()
+    await asyncio.gather(*(worker.run("ana", work) for _ in range(3)))
+    for (begun, ended), (next_begun, _) in pairwise(spans):
+        assert next_begun - ended >= 0.9 * (ended - begun)
 
 
 async def test_work_that_nobody_waits_for_any_more_is_not_begun(
