@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -27,11 +27,15 @@ def cores() -> tuple[int, int]:
     return allowed[0], allowed[1 % len(allowed)]
 
 
+def all_cores() -> frozenset[int]:
+    return frozenset(cores())
+
+
 @contextlib.contextmanager
-def pinned_to(core: int) -> Iterator[None]:
-    """This thread, and what it starts meanwhile, runs on one core."""
+def pinned_to(cores: Iterable[int]) -> Iterator[None]:
+    """This thread, and what it starts meanwhile, runs on these cores."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:

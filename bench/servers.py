@@ -53,6 +53,7 @@ class System:
     has_guests: bool = False
     children: dict[str, Child] = field(default_factory=dict)
     other_ports: dict[str, int] = field(default_factory=dict)
+    cores: frozenset[int] = field(default_factory=lambda: frozenset(machine.cores()[:1]))
 
     def pid(self, program: str) -> int:
         pid = self.children[program].pid
@@ -72,7 +73,7 @@ class System:
 
     async def start(self, program: Program) -> None:
         child = self.children[program.name] = Child(program)
-        with machine.pinned_to(machine.cores()[0]):
+        with machine.pinned_to(self.cores):
             await child.start()
 
 
@@ -95,10 +96,15 @@ async def python_socketio(mode: Mode) -> AsyncIterator[System]:
 
 
 @contextlib.asynccontextmanager
-async def pulso(*services: str, gateways: int = 1) -> AsyncIterator[System]:
-    """Redis, auth, these services and gateways, a process each, as compose runs them; all limits are off."""
+async def pulso(*services: str, gateways: int = 1, anywhere: bool = False) -> AsyncIterator[System]:
+    """Redis, auth, these services and gateways, a process each, as compose runs them; all limits are off.
+
+    They keep to the servers' core, unless they may run `anywhere` on the machine.
+    """
     with tempfile.TemporaryDirectory(prefix="pulso-bench-") as data:
         async with _stopped_at_the_end(System(PULSO, 0, has_guests=True)) as system:
+            if anywhere:
+                system.cores = machine.all_cores()
             redis_url = await _start_redis(system)
             for module in ("services.auth", *services):
                 await _start_part(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from bench import servers
+from bench import machine, servers
 from bench.crowd import AT_ONCE, tokens_of
 from bench.number_client import DRAW_AFTER_S, VALUE_EVERY_S, NumberClient, Tally
 from bench.results import Finding, Series, figure, percentile
@@ -28,29 +28,31 @@ LAST_ACKS_WITHIN_S: Final = 10.0
 async def measure(run: Run) -> list[Finding]:
     count, seconds = run.clients(CLIENTS), 5.0 if run.quick else SECONDS
     tally = Tally()
-    async with servers.pulso("services.numbers") as system:
-        run.say(f"numbers: connecting {count} clients")
-        clients = [NumberClient(token, tally) for token in await tokens_of(system, count)]
-        try:
-            await _connected(clients, system.port)
-            run.say(f"numbers: {count} clients for {seconds:g} s")
-            before = system.cpu_seconds()
-            late_s = await _live(clients, seconds)
-            used_s = system.cpu_seconds() - before
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(tally.all_answered.wait(), LAST_ACKS_WITHIN_S)
-            lost = tally.sent - tally.answered
-            run.say("numbers: reading all values back")
-            for client in clients:
-                client.close()
-            greetings = await _connected(clients, system.port)
-        finally:
-            for client in clients:
-                client.close()
+    # How the machine is shared is its own affair here, as it is where Pulso runs.
+    with machine.pinned_to(machine.all_cores()):
+        async with servers.pulso("services.numbers", anywhere=True) as system:
+            run.say(f"numbers: connecting {count} clients")
+            clients = [NumberClient(token, tally) for token in await tokens_of(system, count)]
+            try:
+                await _connected(clients, system.port)
+                run.say(f"numbers: {count} clients for {seconds:g} s")
+                before = system.cpu_seconds()
+                late_s = await _live(clients, seconds)
+                used_s = system.cpu_seconds() - before
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(tally.all_answered.wait(), LAST_ACKS_WITHIN_S)
+                lost = tally.sent - tally.answered
+                run.say("numbers: reading all values back")
+                for client in clients:
+                    client.close()
+                greetings = await _connected(clients, system.port)
+            finally:
+                for client in clients:
+                    client.close()
     forgotten = sum(not client.is_kept(*greeting) for client, greeting in zip(clients, greetings, strict=True))
     what = f"{count} live number clients, {seconds:g} s"
     note = (
-        f"{tally.sent / seconds:,.0f} events a second; servers used {used_s / seconds:.0%} of their core; "
+        f"{tally.sent / seconds:,.0f} events a second; servers used {used_s / seconds:.0%} of a core; "
         f"the load client was at most {late_s * 1e3:.0f} ms late; refused: {dict(tally.refused) or 'none'}"
     )
 

@@ -45,7 +45,7 @@ def test_memory_is_in_bytes() -> None:
 def test_what_starts_meanwhile_runs_on_the_pinned_core_alone() -> None:
     servers_core, _ = machine.cores()
     before = os.sched_getaffinity(0)
-    with machine.pinned_to(servers_core):
+    with machine.pinned_to({servers_core}):
         shown = subprocess.run(
             [sys.executable, "-c", "import os; print(os.sched_getaffinity(0))"],
             capture_output=True,
