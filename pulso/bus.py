@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 import msgspec
 import structlog
 
 from pulso import message, metrics
+from pulso.confirmed import Confirmed
 from pulso.contract import Caller, Endpoint
 from pulso.errors import Code, ErrorBody, ServiceError
 from pulso.message import Call, Envelope, Membership, Reply, Tell
@@ -85,6 +86,7 @@ class Bus:
         self._deadlines: dict[int, list[int]] = {}
         self._outgoing: dict[str, list[Envelope]] = {}
         self._batch_sizes = metrics.BUS_BATCH_SIZE.of()
+        self._confirmed = Confirmed(link)
         link.on_lost(self._fail_all)
 
     async def run(self) -> None:
@@ -123,6 +125,18 @@ class Bus:
         """Publish at once; returns how many received it once Redis has taken it, 0 where it is away."""
         (data,) = message.encode([Tell(event, payload)])
         return await self._published(channel, data)
+
+    async def publish(self, batches: Mapping[str, list[Tell]]) -> bool:
+        """Publish at once, each batch to its channel; True once Redis has passed all of it on.
+
+        False where it is away or was lost meanwhile: then all, some or nothing of it was published.
+        """
+        self._flush()  # what this turn has sent before goes before
+        return await self._confirmed.publish(
+            (publication.channel, publication.message)
+            for channel, told in batches.items()
+            for publication in self._publications(channel, [*told])
+        )
 
     async def settle(self) -> None:
         """Returns once Redis has taken all that was sent before, or is away: then this party may leave."""

@@ -46,12 +46,16 @@ class Reply(msgspec.Struct, frozen=True, array_like=True, tag=2):
 class Tell(msgspec.Struct, frozen=True, array_like=True, tag=3):
     """An event for whoever follows the channel: the members of a topic, or the gateways themselves.
 
-    `skip` is a connection that is left out: the one that caused the event.
+    `skip` is a connection that is left out: the one that caused the event; `skip_user` a user all of whose
+    connections are. An event with an `id` may be sent again where nobody knows whether it arrived: a gateway
+    that has passed it on does not do so twice.
     """
 
     event: str
     payload: bytes
     skip: str = ""
+    skip_user: str = ""
+    id: str = ""
 
 
 class TellConnection(msgspec.Struct, frozen=True, array_like=True, tag=4):
@@ -96,7 +100,15 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=8):
     inbox: str
 
 
-Envelope = Call | Reply | Tell | TellConnection | Membership | Probe | TellOthers | Hello
+class Regroup(msgspec.Struct, frozen=True, array_like=True, tag=9):
+    """Whoever follows the channel leaves every topic that begins with `among`, but `topic`, which it `joins`."""
+
+    among: str
+    topic: str = ""
+    joins: bool = False
+
+
+Envelope = Call | Reply | Tell | TellConnection | Membership | Probe | TellOthers | Hello | Regroup
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Envelope])

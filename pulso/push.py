@@ -6,13 +6,14 @@ first, then take the snapshot, then reply, and nothing falls between.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, TypeVar
 
 import msgspec
 
 from pulso.bus import Bus
 from pulso.contract import Caller, Event
-from pulso.message import Tell, TellConnection, TellOthers
+from pulso.message import Regroup, Tell, TellConnection, TellOthers
 
 T = TypeVar("T")
 
@@ -47,8 +48,21 @@ class Push:
         else:
             self.to_user(caller.id, event, payload, skip=caller.connection)
 
-    def to_topic(self, topic: str, event: Event[T], payload: T, *, skip: str = "") -> None:
-        self._bus.send(self._bus.channels.topic(topic), Tell(event.name, self._encoder.encode(payload), skip))
+    def to_topic(self, topic: str, event: Event[T], payload: T, *, skip: str = "", skip_user: str = "") -> None:
+        """Tell all who follow the topic, but the connection to `skip` and those of `skip_user`."""
+        told = Tell(event.name, self._encoder.encode(payload), skip, skip_user)
+        self._bus.send(self._bus.channels.topic(topic), told)
+
+    async def surely(self, told: Iterable[tuple[str, Event[T], str, T]]) -> bool:
+        """Tell topics several things, each `(topic, event, id, payload)`; True once Redis has passed all of it on.
+
+        False where it may not have: then it can be told again, and no connection hears twice what has one id.
+        """
+        batches: dict[str, list[Tell]] = {}
+        for topic, event, id_, payload in told:
+            tell = Tell(event.name, self._encoder.encode(payload), id=id_)
+            batches.setdefault(self._bus.channels.topic(topic), []).append(tell)
+        return await self._bus.publish(batches)
 
     async def to_gateways(self, event: Event[T], payload: T) -> int:
         """Tell the gateways themselves; returns how many were reached, once Redis has passed it on."""
@@ -57,6 +71,18 @@ class Push:
     async def join(self, caller: Caller, topic: str) -> None:
         """The asking connection follows the topic from now on. Raises `ServiceError`."""
         await self._bus.set_membership(caller.gateway, caller.connection, topic, joins=True)
+
+    def move_user(self, user: str, *, among: str, to: str) -> None:
+        """All connections of a user leave every topic that begins with `among`, but `to`, and follow that one.
+
+        In order with what the user, and those topics, are told before and after. It reaches the connections that
+        are there now: a later one joins by itself.
+        """
+        self._bus.send(self._bus.channels.topic(USER_TOPIC + user), Regroup(among, to, joins=True))
+
+    def withdraw_user(self, user: str, *, among: str, but: str = "") -> None:
+        """All connections of a user leave every topic that begins with `among`, but that one; as `move_user`."""
+        self._bus.send(self._bus.channels.topic(USER_TOPIC + user), Regroup(among, but))
 
     async def leave(self, caller: Caller, topic: str) -> None:
         await self._bus.set_membership(caller.gateway, caller.connection, topic, joins=False)

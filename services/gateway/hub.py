@@ -19,7 +19,7 @@ from pulso.announcer import Announcer
 from pulso.bus import Bus
 from pulso.connections import opened_by
 from pulso.errors import ServiceError
-from pulso.message import Envelope, Hello, Membership, Reply, Tell, TellConnection, TellOthers
+from pulso.message import Envelope, Hello, Membership, Regroup, Reply, Tell, TellConnection, TellOthers
 from pulso.push import USER_TOPIC
 from pulso.tasks import Tasks
 from services.gateway import contract, metrics
@@ -29,6 +29,8 @@ from services.gateway.journal import Journal
 
 LINGER_S: Final = 5.0
 """How long a topic without members stays subscribed: reloads and flapping sockets cost Redis nothing."""
+MAX_IDS: Final = 4096
+"""Ids of events remembered for each topic, to tell a repeated one."""
 
 _DONE: Final = b"{}"
 
@@ -41,6 +43,16 @@ class _Stream:
 
     confirmed: asyncio.Task[None]
     members: set[Connection] = field(default_factory=set)
+    ids: dict[str, None] = field(default_factory=dict)
+
+    def is_repeated(self, id_: str) -> bool:
+        """Whether an event of this id was here before; from now on it was."""
+        if id_ in self.ids:
+            return True
+        self.ids[id_] = None
+        if len(self.ids) > MAX_IDS:
+            del self.ids[next(iter(self.ids))]
+        return False
 
 
 class Hub:
@@ -82,8 +94,11 @@ class Hub:
 
     async def join(self, connection: Connection, topic: str) -> None:
         """Returns once the topic's channel is subscribed: nothing told from then on is missed."""
-        if not connection.is_open:
-            return
+        if connection.is_open:
+            await asyncio.shield(self._follow(connection, topic))
+
+    def _follow(self, connection: Connection, topic: str) -> asyncio.Task[None]:
+        """The connection is a member at once; the task that is returned confirms the subscription."""
         stream = self._streams.get(topic)
         if stream is None:
             channel = self._bus.channels.topic(topic)
@@ -92,7 +107,7 @@ class Hub:
             self._streams[topic] = stream
         stream.members.add(connection)
         connection.topics.add(topic)
-        await asyncio.shield(stream.confirmed)
+        return stream.confirmed
 
     def leave(self, connection: Connection, topic: str) -> None:
         connection.topics.discard(topic)
@@ -147,12 +162,22 @@ class Hub:
             return
         for envelope in batch:
             if isinstance(envelope, Tell):
-                skip = envelope.skip
-                members = [c for c in stream.members if c.id != skip] if skip else list(stream.members)
-                if members:
+                if envelope.id and stream.is_repeated(envelope.id):
+                    continue
+                if members := _addressed(stream.members, envelope):
                     self.tell(members, envelope.event, envelope.payload)
             elif isinstance(envelope, Hello):
                 self.company.heard(topic.removeprefix(USER_TOPIC), envelope)
+            elif isinstance(envelope, Regroup):
+                self._regroup(list(stream.members), envelope)
+
+    def _regroup(self, members: Iterable[Connection], change: Regroup) -> None:
+        """At once, so that whatever comes next finds everybody where they belong now."""
+        for connection in members:
+            for topic in [t for t in connection.topics if t.startswith(change.among) and t != change.topic]:
+                self.leave(connection, topic)
+            if change.joins and connection.is_open:
+                self._follow(connection, change.topic)
 
     async def _join_all(self, topics: tuple[str, ...]) -> None:
         for topic in topics:
@@ -180,3 +205,10 @@ class Hub:
         if not stream.members and self._streams.get(topic) is stream:
             del self._streams[topic]
             self._bus.unlisten(self._bus.channels.topic(topic))
+
+
+def _addressed(members: Iterable[Connection], told: Tell) -> list[Connection]:
+    """All members but those who are left out."""
+    if not told.skip and not told.skip_user:
+        return list(members)
+    return [c for c in members if c.id != told.skip and c.caller.id != told.skip_user]

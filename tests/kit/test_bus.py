@@ -117,6 +117,31 @@ async def test_announcement_does_not_overtake_what_was_sent_before(party: Connec
     assert [envelope.event for envelope in heard] == ["first", "second"]
 
 
+async def test_what_is_published_was_passed_on_in_order_when_that_is_said(party: Connected) -> None:
+    heard: list[tuple[str, str]] = []
+    for channel in ("one", "other"):
+        await party.bus.listen(channel, lambda batch, c=channel: heard.extend((c, tell.event) for tell in batch))
+    party.bus.send("one", Tell("0", b""))
+    numbered = [Tell(str(number), b"") for number in range(1, 4)]
+    assert await party.bus.publish({"one": numbered, "other": numbered[:1], "nobody's": numbered})
+    await eventually(lambda: len(heard) == 5)
+    assert [event for channel, event in heard if channel == "one"] == ["0", "1", "2", "3"]
+    assert await party.bus.publish({})
+
+
+async def test_what_could_not_be_published_is_said(own_redis: RedisServer, own_party: Connected) -> None:
+    own_redis.pause()
+    async with asyncio.timeout(5):
+        assert await own_party.bus.publish({"one": [Tell("perhaps", b"")]}) is False
+    own_redis.kill()
+    await eventually(lambda: not own_party.link.is_up)
+    async with asyncio.timeout(0.5):
+        assert await own_party.bus.publish({"one": [Tell("away", b"")]}) is False
+    own_redis.start()
+    await own_party.link.wait_up()
+    assert await own_party.bus.publish({"one": [Tell("back", b"")]})
+
+
 async def test_envelope_that_cannot_be_sent_harms_no_other(party: Connected) -> None:
     """A lone surrogate is no UTF-8: it can neither be encoded nor be part of a channel's name."""
     answerer = Answerer(party)

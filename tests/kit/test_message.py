@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pulso import message
 from pulso.contract import Caller
 from pulso.errors import CODES
-from pulso.message import BrokenFrame, Call, Envelope, Membership, Probe, Reply, Tell, TellConnection
+from pulso.message import BrokenFrame, Call, Envelope, Membership, Probe, Regroup, Reply, Tell, TellConnection
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ids = st.integers(0, 2**63 - 1)
@@ -24,7 +24,8 @@ seconds = st.floats(0, 60)
 envelopes = st.one_of(
     st.builds(Call, ids, texts, callers, payloads, texts, seconds, texts, texts),
     st.builds(Reply, ids, payloads, st.none() | st.sampled_from(CODES)),
-    st.builds(Tell, texts, payloads, texts),
+    st.builds(Tell, texts, payloads, texts, texts, texts),
+    st.builds(Regroup, texts, texts, st.booleans()),
     st.builds(TellConnection, texts, texts, payloads),
     st.builds(Membership, ids, texts, texts, st.booleans(), texts),
     st.builds(Probe, ids),
