@@ -51,6 +51,7 @@ class Surface(enum.StrEnum):
     SOCKET = "socket"  # a Socket.IO event only: it is about the connection that asks
     HTTP = "http"  # an HTTP route only
     INTERNAL = "internal"  # the bus only: gateways and other services
+    UPLOAD = "upload"  # a multipart POST: the gateway stores the files, and the request is what it has stored
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,9 +88,14 @@ class Endpoint(Generic[Req, Res]):
 
     `name` is `<service>:<verb>`: the Socket.IO event, and `/api/<service>/<verb>` over HTTP. A `reads`
     endpoint changes nothing and answers GET too. A `private` one is journaled without payload. An `on_connect`
-    one is called by a gateway, with the connection as caller, for every new connection, until it is answered.
+    one is called by a gateway, with the connection as caller, for every new connection, until it is answered; an
+    `on_gap` one for every connection of a gateway that may have missed what services told it.
     `timeout_s` is the caller's deadline in seconds. A `bearer` one takes an access token over HTTP and no cookie:
     it is for programs.
+
+    An endpoint for uploads takes `pulso.uploads.StoredFiles` and names the internal endpoint that is asked for an
+    `Allowance` before anything is stored. HTTP answers its result with 201. Where it raises, or is not answered,
+    the gateway removes the files.
     """
 
     name: str
@@ -101,12 +107,16 @@ class Endpoint(Generic[Req, Res]):
     surface: Surface = Surface.OPEN
     private: bool = False
     on_connect: bool = False
+    on_gap: bool = False
     timeout_s: float = 5.0
     bearer: bool = False
+    allowance: Endpoint[Any, Any] | None = None
 
     def __post_init__(self) -> None:
         if not _ENDPOINT_NAME.fullmatch(self.name):
             raise ValueError(f"an endpoint is named <service>:<verb>, not {self.name!r}")
+        if (self.surface is Surface.UPLOAD) is (self.allowance is None):
+            raise ValueError(f"{self.name}: an endpoint for uploads, and no other, has an allowance")
 
     @property
     def service(self) -> str:
@@ -171,6 +181,8 @@ class EndpointManifest(msgspec.Struct, frozen=True):
     request: dict[str, Any]
     result: dict[str, Any]
     bearer: bool = False
+    allowance: str = ""
+    on_gap: bool = False
 
 
 class EventManifest(msgspec.Struct, frozen=True):
@@ -212,6 +224,8 @@ def manifest_of(contract: Contract, shards: int) -> Manifest:
                 request=_schema(endpoint.request),
                 result=_schema(endpoint.result),
                 bearer=endpoint.bearer,
+                allowance=endpoint.allowance.name if endpoint.allowance else "",
+                on_gap=endpoint.on_gap,
             )
             for endpoint in contract.endpoints
         ),

@@ -55,6 +55,7 @@ class Manifests:
         self.services: dict[str, Manifest] = {}
         self.routes: dict[str, Route] = {}
         self.on_connect: tuple[Route, ...] = ()
+        self.on_gap: tuple[Route, ...] = ()
         self.topics_for_everyone: tuple[TopicManifest, ...] = ()
 
     async def read(self, link: RedisLink, bus: Bus) -> None:
@@ -75,6 +76,7 @@ class Manifests:
             for endpoint in manifest.endpoints
         }
         self.on_connect = tuple(route for route in self.routes.values() if route.endpoint.on_connect)
+        self.on_gap = tuple(route for route in self.routes.values() if route.endpoint.on_gap)
         self.topics_for_everyone = tuple(
             topic for manifest in services.values() for topic in manifest.topics if topic.everyone
         )

@@ -1,7 +1,8 @@
 """HTTP: `/api/<service>/<verb>` is the endpoint `<service>:<verb>` of whatever service announced it.
 
 POST takes the request as a JSON body; GET, where the endpoint only reads, as query values, which are converted by
-the endpoint's JSON Schema. 200 with the result, or the error body with its status.
+the endpoint's JSON Schema. 200 with the result, or the error body with its status. An endpoint for uploads takes a
+multipart body (see uploads.py) and answers 201.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from pulso.errors import HTTP_STATUS, ServiceError
 from services.gateway.relay import Relay
 from services.gateway.requests import bearer_token, json_body
 from services.gateway.sessions import Sessions, unauthorized
+from services.gateway.uploads import Uploads
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 
 
 class Api:
-    def __init__(self, relay: Relay, sessions: Sessions) -> None:
+    def __init__(self, relay: Relay, sessions: Sessions, uploads: Uploads) -> None:
         self._relay = relay
         self._sessions = sessions
+        self._uploads = uploads
 
     def add_routes(self, app: web.Application) -> None:
         app.router.add_get("/api/{service}/{verb}", self._get)
@@ -32,6 +35,10 @@ class Api:
 
     async def _post(self, request: web.Request) -> web.Response:
         caller = await self._caller(request)
+        takes_files = self._relay.upload_endpoint(_name(request))
+        if takes_files is not None:
+            result = await self._uploads.receive(request, caller, takes_files, request[REQUEST_ID])
+            return json_response(result, 201)
         return await self._answer(request, caller, await json_body(request))
 
     async def _get(self, request: web.Request) -> web.Response:

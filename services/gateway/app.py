@@ -37,6 +37,9 @@ from services.gateway.responses import guard, secure_headers
 from services.gateway.server import listening
 from services.gateway.sessions import Sessions
 from services.gateway.sockets import Sockets
+from services.gateway.static_files import setup_static_files
+from services.gateway.upload_folder import UploadFolder, opened_folder
+from services.gateway.uploads import Uploads
 from services.settings import GatewaySettings
 
 FRONTEND: Final = Path(__file__).parents[2] / "frontend"
@@ -57,6 +60,7 @@ class Gateway:
     sessions: Sessions
     sockets: Sockets
     account: Account
+    uploads: Uploads
     journal: Journal
 
 
@@ -67,10 +71,11 @@ async def serve_gateway(settings: GatewaySettings, kit: KitSettings, health: Hea
     async with (
         redis_client(kit.redis_url, password=kit.redis_password) as redis,
         connected(kit, name="gw", inbox=lambda channels, instance: channels.gateway(instance), stop=stop) as up,
+        opened_folder(settings.uploads) as folder,
         Tasks() as tasks,
     ):
         limits = account_limits(redis, kit.redis_prefix, settings)
-        gateway = compose(settings, kit, up, limits, tasks)
+        gateway = compose(settings, kit, up, limits, folder, tasks)
         health.watch("gateway.bus", lambda: OK if up.link.is_up else NO_REDIS)
         health.watch("gateway.auth", lambda: OK if gateway.sessions.is_ready else "auth has not answered yet")
         await before(stop, follow_bus(gateway, up))
@@ -84,7 +89,7 @@ async def serve_gateway(settings: GatewaySettings, kit: KitSettings, health: Hea
                 gateway.hub.company.run(),
                 gateway.announcer.run(),
             ),
-            listening(application(gateway), settings.host, settings.port),
+            listening(application(gateway, settings), settings.host, settings.port),
         ):
             health.watch("gateway.http", lambda: OK)
             await stop.wait()
@@ -97,7 +102,12 @@ async def serve_gateway(settings: GatewaySettings, kit: KitSettings, health: Hea
 
 
 def compose(
-    settings: GatewaySettings, kit: KitSettings, up: Connected, limits: AccountLimits, tasks: Tasks
+    settings: GatewaySettings,
+    kit: KitSettings,
+    up: Connected,
+    limits: AccountLimits,
+    folder: UploadFolder,
+    tasks: Tasks,
 ) -> Gateway:
     edge = Edge(trusted_proxies=settings.trusted_proxies, origins=settings.origins)
     stream = f"{kit.redis_prefix}:journal"
@@ -111,17 +121,19 @@ def compose(
     )
     sockets = Sockets(relay, hub, sessions, counts, tasks, events_per_second=settings.limit_events_per_second)
     account = Account(sessions, edge, limits, guests_allowed=settings.guests)
-    return Gateway(edge, announcer, hub, relay, sessions, sockets, account, journal)
+    uploads = Uploads(relay, sessions, folder, tasks)
+    return Gateway(edge, announcer, hub, relay, sessions, sockets, account, uploads, journal)
 
 
-def application(gateway: Gateway) -> web.Application:
+def application(gateway: Gateway, settings: GatewaySettings) -> web.Application:
     """The routes. Assets and pages come last, so that nothing of theirs can hide an endpoint."""
     app = web.Application(middlewares=[guard(gateway.edge, gateway.sessions)], client_max_size=MAX_PAYLOAD_BYTES)
     app.on_response_prepare.append(secure_headers(gateway.edge))
     gateway.sockets.attach(app)
     gateway.account.add_routes(app)
-    Api(gateway.relay, gateway.sessions).add_routes(app)
+    Api(gateway.relay, gateway.sessions, gateway.uploads).add_routes(app)
     setup_assets(app, frontend=FRONTEND)
+    setup_static_files(app, uploads=settings.uploads)
     setup_pages(app, frontend=FRONTEND, visitor=gateway.account.visitor)
     return app
 
@@ -140,6 +152,8 @@ async def follow_bus(gateway: Gateway, up: Connected) -> None:
         gateway.announcer.renew()
         metrics.RESYNCS.inc()
         gateway.hub.tell_all(contract.RESYNC.name, b"{}")
+        for connection in gateway.hub.connections.values():
+            gateway.relay.tell_of_gap(connection)
 
     await up.bus.listen(up.bus.inbox, gateway.hub.accept)
     await up.bus.listen(up.bus.channels.control, on_control)

@@ -29,7 +29,7 @@ Lang = Literal["en", "pt-BR"]
 LANGS: Final[tuple[Lang, ...]] = ("en", "pt-BR")
 SCHEMES: Final = frozenset({"light", "dark"})
 HOME: Final = "/numbers"
-NOT_PAGES: Final = ("/api/", "/assets/", "/socket.io/", "/.well-known/")
+NOT_PAGES: Final = ("/api/", "/assets/", "/socket.io/", "/static/", "/.well-known/")
 
 log = structlog.get_logger(__name__)
 

@@ -7,13 +7,13 @@ the bytes of its reply into the ack, unread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import structlog
 
 from pulso.bus import Bus, result_of
-from pulso.contract import Caller, Surface
+from pulso.contract import Caller, EndpointManifest, Surface
 from pulso.errors import ServiceError
 from pulso.manifests import Manifests, Route
 from pulso.message import Reply
@@ -88,9 +88,29 @@ class Relay:
 
     async def http(self, name: str, payload: bytes, caller: Caller, *, request_id: str) -> bytes:
         """A request over HTTP: the JSON of the result. Raises `ServiceError`."""
+        return await self._ask(self._find(name, _BY_HTTP), payload, caller, request_id)
+
+    def upload_endpoint(self, name: str) -> EndpointManifest | None:
+        """The endpoint of this name, where it takes files."""
         route = self.manifests.routes.get(name)
-        if route is None or route.endpoint.surface not in _BY_HTTP:
+        return route.endpoint if route is not None and route.endpoint.surface is Surface.UPLOAD else None
+
+    async def upload(self, name: str, payload: bytes, caller: Caller, *, request_id: str) -> bytes:
+        """Hand over what was stored of an upload: the JSON of the result. Raises `ServiceError`."""
+        return await self._ask(self._find(name, (Surface.UPLOAD,)), payload, caller, request_id)
+
+    async def ask(self, name: str, payload: bytes, caller: Caller, *, request_id: str) -> bytes:
+        """The gateway's own question to a service: the JSON of the result. Raises `ServiceError`."""
+        return await self._ask(self._find(name, (Surface.INTERNAL,)), payload, caller, request_id)
+
+    def _find(self, name: str, surfaces: Collection[Surface]) -> Route:
+        route = self.manifests.routes.get(name)
+        if route is None or route.endpoint.surface not in surfaces:
             raise _unknown(name)
+        return route
+
+    async def _ask(self, route: Route, payload: bytes, caller: Caller, request_id: str) -> bytes:
+        endpoint = route.endpoint
         replied: asyncio.Future[Reply] = self._loop.create_future()
 
         def on_reply(reply: Reply) -> None:
@@ -99,7 +119,8 @@ class Relay:
 
         self._request(route, caller, payload, on_reply, request_id)
         reply = await replied
-        self._journal.came_in(caller, name, payload, reply.code or "ok", private=route.endpoint.private)
+        if endpoint.surface is not Surface.INTERNAL:  # no client has sent that
+            self._journal.came_in(caller, endpoint.name, payload, reply.code or "ok", private=endpoint.private)
         return result_of(reply)
 
     def greet(self, connection: Connection) -> None:
@@ -108,6 +129,11 @@ class Relay:
             if route.endpoint.name not in connection.greeted:
                 connection.greeted.add(route.endpoint.name)
                 self._greet(connection, route)
+
+    def tell_of_gap(self, connection: Connection) -> None:
+        """Tell each service that wants to know that this connection may have missed something; until answered."""
+        for route in self.manifests.on_gap:
+            self._greet(connection, route)
 
     def _greet(self, connection: Connection, route: Route) -> None:
         if not connection.is_open:

@@ -23,6 +23,7 @@ from pulso.contract import (
     manifest_of,
     shard_of,
 )
+from pulso.uploads import Allowance, AskAllowance, StoredFiles
 
 
 class Greeting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,3 +126,16 @@ def test_shard_of_a_user_never_changes(user: str, of_7: int) -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(1, 64))
 def test_shard_is_one_of_the_shards(user: str, shards: int) -> None:
     assert 0 <= shard_of(user, shards) < shards
+
+
+def test_an_endpoint_for_uploads_and_no_other_has_an_allowance() -> None:
+    ask = Endpoint("hall:ask", AskAllowance, Allowance, Access.USER, "Ask.", surface=Surface.INTERNAL)
+    upload = Endpoint(
+        "hall:hang", StoredFiles, Nothing, Access.USER, "Hang it.", surface=Surface.UPLOAD, allowance=ask
+    )
+    manifest = manifest_of(Contract("hall", (ask, upload)), 1)
+    assert [endpoint.allowance for endpoint in manifest.endpoints] == ["", "hall:ask"]
+    with pytest.raises(ValueError, match="allowance"):
+        Endpoint("hall:hang", StoredFiles, Nothing, Access.USER, "Hang it.", surface=Surface.UPLOAD)
+    with pytest.raises(ValueError, match="allowance"):
+        Endpoint("hall:greet", Nothing, Nothing, Access.USER, "Greet.", allowance=ask)
