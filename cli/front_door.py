@@ -26,6 +26,8 @@ from cli.data_folder import DataFolder
 
 LEAST_VERSION: Final = (1, 29, 6)  # the first with `sticky`
 ANSWER_TIMEOUT_S: Final = 2.0
+ENVELOPE_MB: Final = 10
+"""What nginx lets a body have beside its files: the gateway, which counts exactly, is the one to say so."""
 
 _MARK: Final = re.compile(r"^(?P<indent>\s*)\S.*# replace: (?P<what>\w+( \w+)?)\b")
 _ROOT: Final = Path(__file__).parents[1]
@@ -33,12 +35,16 @@ _ROOT: Final = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """What nginx serves: the public address, the gateways' ports on loopback, and folders of files."""
+    """What nginx serves: the public address, the gateways' ports on loopback, and folders of files.
+
+    `upload_mb` is how much the files of one upload may have together, in MB.
+    """
 
     host: str
     port: int
     gateways: tuple[int, ...]
     uploads: Path
+    upload_mb: int
     trusted_proxies: tuple[str, ...]
 
     @property
@@ -71,6 +77,7 @@ def rendered(template: str, front: Front) -> str:
         "access log": ["access_log off;"],
         "listen": [f"listen {front.authority};"],
         "assets": [f"alias {_quoted(_ROOT / 'frontend' / 'static')}/;".replace('"/;', '/";')],
+        "upload limit": [f"client_max_body_size {front.upload_mb + ENVELOPE_MB}m;"],
         "uploads": [f"alias {_quoted(front.uploads)}/$upload;".replace('"/$upload;', '/$upload";')],
     }
     seen: set[str] = set()

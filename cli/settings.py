@@ -10,7 +10,14 @@ from typing import Any, Final
 from pulso.config import load_all, variable_of
 from pulso.settings import KitSettings
 from services import settings as product
-from services.settings import AuthSettings, GatewaySettings, GraceSettings, NumbersSettings, SalesSettings
+from services.settings import (
+    AuthSettings,
+    ChatSettings,
+    GatewaySettings,
+    GraceSettings,
+    NumbersSettings,
+    SalesSettings,
+)
 
 TESTS_OWN: Final = "PULSO_TEST_"
 """What variables for the tests begin with: they are not settings."""
@@ -27,6 +34,7 @@ class Settings:
     numbers: NumbersSettings
     grace: GraceSettings
     sales: SalesSettings
+    chat: ChatSettings
     gateway: GatewaySettings
 
 
@@ -37,7 +45,9 @@ def read(environ: Mapping[str, str]) -> Settings:
     if not is_set(environ, "sales_source") and not is_set(environ, "sales_generator"):
         # Something to look at. Never in a source that was named: made-up sales do not belong among real ones.
         environ = {**environ, variable_of("sales_generator"): "1"}
-    kinds = (KitSettings, AuthSettings, NumbersSettings, GraceSettings, SalesSettings, GatewaySettings)
+    kinds = (
+        KitSettings, AuthSettings, NumbersSettings, GraceSettings, SalesSettings, ChatSettings, GatewaySettings,
+    )  # fmt: skip
     return Settings(*load_all(kinds, environ, known=product.ALL))
 
 
@@ -70,7 +80,10 @@ def on_embedded_redis(kit: KitSettings, url: str) -> KitSettings:
 def shown(settings: Settings, environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """Each variable, its value (secrets hidden) and where the value comes from."""
     rows: dict[str, tuple[str, str, str]] = {}
-    parts = (settings.kit, settings.gateway, settings.auth, settings.numbers, settings.grace, settings.sales)
+    parts = (
+        settings.kit, settings.gateway, settings.auth, settings.numbers, settings.grace, settings.sales,
+        settings.chat,
+    )  # fmt: skip
     for part in parts:
         for field in fields(part):
             variable = variable_of(field.name)

@@ -25,6 +25,7 @@ from pulso.probes import OK, Health, ops_server
 from pulso.service import serve
 from pulso.shard import Service, check_split
 from services.auth.__main__ import service as build_auth
+from services.chat.__main__ import service as build_chat
 from services.clock.__main__ import service as build_clock
 from services.gateway.app import serve_gateway
 from services.numbers.__main__ import service as build_numbers
@@ -53,6 +54,7 @@ def services_of(all_: Settings) -> tuple[Service[Any], ...]:
         build_clock(all_.kit),
         build_presence(all_.grace),
         build_sales(all_.sales),
+        build_chat(all_.chat),
     )
 
 
@@ -137,6 +139,7 @@ async def _start_gateways(stack: contextlib.AsyncExitStack, plan: Plan, count: i
         port=all_.gateway.port,
         gateways=tuple(ports),
         uploads=all_.gateway.uploads,
+        upload_mb=all_.chat.chat_file_mb * all_.chat.chat_message_files,
         trusted_proxies=all_.gateway.trusted_proxies,
     )
     _watch(health, await stack.enter_async_context(kept_running(nginx_program(plan.folder, front))))

@@ -10,10 +10,18 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pulso.config import at_least, between, required, setting
 from pulso.settings import KitSettings
+
+
+def _uploads() -> Any:
+    """A field of every process that writes, serves or removes uploaded files."""
+    return setting(
+        Path("/tmp/pulso/uploads"),  # noqa: S108  # asked for
+        "The folder of uploaded files.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +88,36 @@ class ClientSettings:
     token: str = setting("", "`pulso collect`: an access token, where there is no username.", secret=True)
 
 
+def _rooms_complaint(rooms: tuple[str, ...]) -> str | None:
+    """The name of a room is part of its topic's."""
+    if not rooms or not all(len(room) <= 32 and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", room) for room in rooms):
+        return "must be names of at most 32 letters a-z and digits, with single - between them"
+    return "has a room twice" if len(set(rooms)) < len(rooms) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatSettings(GraceSettings):
+    uploads: Path = _uploads()
+    chat_rooms: tuple[str, ...] = setting(
+        ("sala-1", "sala-2", "sala-3"),
+        "The chat rooms, separated by commas. One that is left out is closed; its messages are kept.",
+        check=_rooms_complaint,
+    )
+    chat_file_mb: int = setting(25, "The largest file that may be uploaded, in MB.", check=between(1, 1024))
+    chat_message_files: int = setting(10, "How many files a message may have.", check=between(1, 100))
+    chat_user_mb: int = setting(
+        1024, "How much a user may have uploaded, in MB; more is refused.", check=between(1, 1 << 20)
+    )
+    chat_file_days: int = setting(
+        0, "After how many days a file of a message is removed; 0: never.", check=between(0, 36_500)
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings(IdentitySettings):
     host: str = setting("127.0.0.1", "The address that the gateway listens on.")
     port: int = setting(8080, "The port that the gateway listens on.", check=between(0, 65535))
-    uploads: Path = setting(Path("/tmp/pulso/uploads"), "The folder of uploaded files.")  # noqa: S108  # asked for
+    uploads: Path = _uploads()
     origins: tuple[str, ...] = setting(
         (),
         "Other origins whose pages may connect, separated by commas.",
@@ -140,4 +173,5 @@ def _network_complaint(text: str) -> str | None:
 
 ALL: Final = (
     KitSettings, GatewaySettings, AuthSettings, NumbersSettings, GraceSettings, SalesSettings, ClientSettings,
+    ChatSettings,
 )  # fmt: skip

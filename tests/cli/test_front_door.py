@@ -13,7 +13,12 @@ from cli.data_folder import DataFolder
 from cli.front_door import Front, find_nginx, nginx_program, rendered
 
 FRONT = Front(
-    host="127.0.0.1", port=18080, gateways=(20001, 20002), uploads=Path("/var/uploads"), trusted_proxies=()
+    host="127.0.0.1",
+    port=18080,
+    gateways=(20001, 20002),
+    uploads=Path("/var/uploads"),
+    upload_mb=20,
+    trusted_proxies=(),
 )
 TEMPLATE = """
 http {
@@ -25,6 +30,7 @@ http {
     server {
         listen 8080;  # replace: listen
         location /assets/ { alias /srv/assets/; }  # replace: assets
+        client_max_body_size 260m;  # replace: upload limit
         alias /uploads/$upload;  # replace: uploads
     }
 }
@@ -43,6 +49,7 @@ def test_the_address_and_the_folders_are_this_machines() -> None:
     assert "listen [::1]:18080;" in made
     assert 'alias "/var/uploads/$upload";' in made
     assert '/frontend/static/";' in made
+    assert "client_max_body_size 30m;" in made
 
 
 def test_a_mark_that_nobody_knows_is_told() -> None:

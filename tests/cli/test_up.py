@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import aiohttp
 import psutil
 import pytest
 
@@ -24,6 +25,13 @@ from tests.redis_server import await_line
 from tests.waiting import eventually
 
 STARTS_WITHIN_S = 60.0
+
+
+def _form(*files: bytes) -> aiohttp.FormData:
+    form = aiohttp.FormData()
+    for number, content in enumerate(files):
+        form.add_field("file", content, filename=f"{number}.png")
+    return form
 
 
 def _flags(data: Path, *more: str) -> tuple[str, ...]:
@@ -104,6 +112,32 @@ async def test_gateways_stand_behind_nginx_and_come_back(pulso: Pulso, data: Pat
         process.wait()
     with opened(data):
         pass
+
+
+async def test_files_go_up_through_nginx_and_come_down_from_it(pulso: Pulso, data: Path) -> None:
+    picture = bytes.fromhex("89504e470d0a1a0a0000000d49484452") + b"\0" * 3_000_000
+    settings = {"PULSO_UPLOADS": str(data / "uploads"), "PULSO_CHAT_FILE_MB": "3", "PULSO_CHAT_MESSAGE_FILES": "2"}
+    with pulso(*_flags(data, "--gateways", "2"), **settings) as process:
+        url = _await_ready(process)
+        ana = {"name": "Ana", "username": "ana", "email": "ana@example.com", "password": "a password"}
+        async with aiohttp.ClientSession(url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+            async with http.post("/api/auth/register", json=ana) as answer:
+                assert answer.status == 200
+            async with http.post("/api/chat/files", data=_form(picture, b"<script>")) as answer:
+                assert answer.status == 201
+                shown, hostile = (await answer.json())["links"]
+            async with http.get(shown) as answer:
+                assert await answer.read() == picture
+                assert (answer.headers["Server"], answer.headers["Content-Type"]) == ("nginx", "image/png")
+                assert answer.headers["Content-Disposition"] == "inline"
+            async with http.get(hostile) as answer:
+                assert answer.headers["Content-Disposition"] == "attachment"
+                assert answer.headers["Content-Type"] == "application/octet-stream"
+            # By the gateway, which counts; and by nginx, before a byte has come.
+            for too_much in ([b"x" * 3_200_000], [b"x" * 2_900_000] * 6):
+                async with http.post("/api/chat/files", data=_form(*too_much)) as answer:
+                    assert (answer.status, (await answer.json())["error"]["code"]) == (413, "too_large")
+        assert len(list((data / "uploads").iterdir())) == 2
 
 
 def test_a_taken_port_is_told_in_a_sentence(pulso: Pulso, data: Path) -> None:

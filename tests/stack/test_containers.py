@@ -8,13 +8,20 @@ import pytest
 
 from pulso.config import documented
 from pulso.settings import KitSettings
-from services.settings import AuthSettings, GatewaySettings, GraceSettings, NumbersSettings, SalesSettings
+from services.settings import (
+    AuthSettings,
+    ChatSettings,
+    GatewaySettings,
+    GraceSettings,
+    NumbersSettings,
+    SalesSettings,
+)
 from tests.stack.compose import Stack
 
 pytestmark = pytest.mark.stack
 
 NOT_FOR_OPERATORS = {"PULSO_OPS_PORT", "PULSO_REDIS_PREFIX"}  # both are the stack's own
-RUNNING = ("redis", "auth", "numbers", "clock", "presence", "sales", "gateway", "nginx")
+RUNNING = ("redis", "auth", "numbers", "clock", "presence", "sales", "chat", "gateway", "nginx")
 
 
 def containers(stack: Stack) -> list[str]:
@@ -110,6 +117,7 @@ def test_every_setting_of_the_code_can_be_given(stack: Stack) -> None:
         "numbers": NumbersSettings,
         "presence": GraceSettings,
         "sales": SalesSettings,
+        "chat": ChatSettings,
         "gateway": GatewaySettings,
     }
     services = json.loads(stack.compose("config", "--format", "json"))["services"]

@@ -1,0 +1,1 @@
+"""Chat: rooms and who is in them, messages, typing and files."""

@@ -1,0 +1,10 @@
+"""The routes that the modules beside this one declare their handlers on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pulso.router import Routes
+from services.chat.state import Chat
+
+routes: Final = Routes[Chat]()
