@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import machine, report
-from bench.client import Unfit
-from bench.results import Finding, Results
+from bench.results import Finding, Results, Unfit
 from bench.rows import ROWS
 from bench.run import Run
 from cli.child import CannotStart
 from cli.embedded_redis import find_server
+from cli.live.socket import NotConnected
 from pulso import log
 
 FOLDER: Final = Path(__file__).parent
@@ -80,7 +80,7 @@ async def _measure(chosen: list[str], rounds: int, *, quick: bool) -> Results:
         for name in chosen:
             try:
                 findings += await ROWS[name](Run(rounds, quick, say))
-            except (CannotStart, Unfit, TimeoutError) as fault:
+            except (CannotStart, NotConnected, Unfit, TimeoutError) as fault:
                 failures.append(f"{name}: {fault}")
             gc.collect()
             progress.advance(task)

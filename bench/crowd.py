@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import aiohttp
 
-from bench.client import Client, Unfit, argument_of, event_frame
+from bench.results import Unfit
 from bench.servers import HOST, System
+from cli.live.socket import Client, argument_of, event_frame
 
 TICK: Final = b'42["bench:tick",'
 FAULT: Final = b'[{"error":'
@@ -30,13 +31,13 @@ class Crowd:
         self._complete: asyncio.Future[None] | None = None
 
     async def grow(self, tokens: Sequence[str | None]) -> None:
-        """Connect one more client for each token. Raises `Unfit`."""
+        """Connect one more client for each token. Raises `NotConnected`."""
         places = asyncio.Semaphore(AT_ONCE)
 
         async def connect(token: str | None) -> None:
             client = Client(on_event=self._take_event, on_ack=self._take_ack, on_lost=self._lose)
             async with places:
-                await client.connect(self.system.port, token)
+                await client.connect(self.system.url, token)
             self.clients.append(client)
 
         await asyncio.gather(*map(connect, tokens))
@@ -80,7 +81,7 @@ class Crowd:
         if not self._missing and self._complete is not None and not self._complete.done():
             self._complete.set_result(None)
 
-    def _lose(self, _client: Client) -> None:
+    def _lose(self, _client: Client, _why: str) -> None:
         self.lost += 1
         self._fail("closed a connection")
 

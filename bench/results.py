@@ -10,6 +10,10 @@ from typing import Literal
 import msgspec
 
 
+class Unfit(Exception):
+    """What is measured did not do what was asked of it: there is no figure then."""
+
+
 class Series(msgspec.Struct, frozen=True):
     """One figure of one system over all rounds."""
 

@@ -55,6 +55,10 @@ class System:
     other_ports: dict[str, int] = field(default_factory=dict)
     cores: frozenset[int] = field(default_factory=lambda: frozenset(machine.cores()[:1]))
 
+    @property
+    def url(self) -> str:
+        return f"ws://{HOST}:{self.port}"
+
     def pid(self, program: str) -> int:
         pid = self.children[program].pid
         assert pid is not None, "a program that was started has an id"

@@ -11,9 +11,9 @@ import sys
 
 import uvloop
 
-from bench.client import event_frame
 from bench.crowd import Crowd
 from bench.servers import System
+from cli.live.socket import event_frame
 
 
 async def main(port: int, topic: str, tokens: list[str]) -> None:

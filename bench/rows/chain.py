@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any, Final
 
 from bench import servers
-from bench.client import event_frame
 from bench.crowd import Crowd, crowd_of
 from bench.results import Finding, ratio
 from bench.run import Run, cpu_us_each
+from cli.live.socket import event_frame
 
 CLIENTS: Final = 500
 UNIT: Final = "us of server CPU per event"

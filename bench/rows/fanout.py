@@ -11,10 +11,10 @@ from functools import partial
 from typing import Final
 
 from bench import servers
-from bench.client import event_frame
 from bench.crowd import Crowd, crowd_of, tokens_of
 from bench.results import Finding, Series, ratio
 from bench.run import Run, cpu_us_each
+from cli.live.socket import event_frame
 
 TOPIC: Final = "busy"
 BYTES: Final = 64

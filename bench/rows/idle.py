@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from bench import servers
-from bench.client import event_frame
 from bench.crowd import crowd_of
 from bench.results import Finding, Series, ratio
 from bench.run import Run, cpu_us_each
+from cli.live.socket import event_frame
 
 MEMBERS: Final = 500
 BURST, BYTES = 4, 64

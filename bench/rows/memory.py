@@ -12,11 +12,11 @@ from functools import partial
 from typing import Final
 
 from bench import machine, servers
-from bench.client import Unfit, event_frame
 from bench.crowd import Crowd, crowd_of, tokens_of
-from bench.results import Finding, ratio
+from bench.results import Finding, Unfit, ratio
 from bench.run import Run, settle
 from bench.servers import System
+from cli.live.socket import event_frame
 
 CLIENTS: Final = 2_000
 WARM_UP_CLIENTS: Final = 20

@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
-import random
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from bench import machine, servers
 from bench.crowd import AT_ONCE, tokens_of
-from bench.number_client import DRAW_AFTER_S, VALUE_EVERY_S, NumberClient, Tally
-from bench.results import Finding, Series, figure, percentile
+from bench.results import Finding, Series, Unfit, figure
 from bench.run import Run
+from cli.live.number_client import VALUE_EVERY_S, NumberClient, Tally
+from cli.live.rhythm import Rhythm
 
 CLIENTS: Final = 8_000
 SECONDS: Final = 60.0
-TURN_S: Final = 0.002
 LAST_ACKS_WITHIN_S: Final = 10.0
 
 
@@ -32,24 +29,28 @@ async def measure(run: Run) -> list[Finding]:
     with machine.pinned_to(machine.all_cores()):
         async with servers.pulso("services.numbers", anywhere=True) as system:
             run.say(f"numbers: connecting {count} clients")
-            clients = [NumberClient(token, tally) for token in await tokens_of(system, count)]
+            tokens = await tokens_of(system, count)
+            clients = [NumberClient(tally) for _ in tokens]
             try:
-                await _connected(clients, system.port)
+                await _connect(clients, tokens, system.url)
                 run.say(f"numbers: {count} clients for {seconds:g} s")
                 before = system.cpu_seconds()
                 late_s = await _live(clients, seconds)
                 used_s = system.cpu_seconds() - before
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(tally.all_answered.wait(), LAST_ACKS_WITHIN_S)
+                connections_lost = sum(not client.session.is_open for client in clients)
                 lost = tally.sent - tally.answered
                 run.say("numbers: reading all values back")
                 for client in clients:
                     client.close()
-                greetings = await _connected(clients, system.port)
+                await _connect(clients, tokens, system.url)
             finally:
                 for client in clients:
                     client.close()
-    forgotten = sum(not client.is_kept(*greeting) for client, greeting in zip(clients, greetings, strict=True))
+    p50_s, p99_s = tally.latencies.percentile(0.5), tally.latencies.percentile(0.99)
+    if p50_s is None or p99_s is None:
+        raise Unfit("no event was acknowledged")
     what = f"{count} live number clients, {seconds:g} s"
     note = (
         f"{tally.sent / seconds:,.0f} events a second; servers used {used_s / seconds:.0%} of a core; "
@@ -61,48 +62,32 @@ async def measure(run: Run) -> list[Finding]:
         return figure("numbers", f"{what}: {measured}", unit, series, bar=bar, note=note)
 
     return [
-        one("ack p50", "ms", percentile(tally.latencies_s, 0.5) * 1e3, None),
-        one("ack p99", "ms", percentile(tally.latencies_s, 0.99) * 1e3, 150),
+        one("ack p50", "ms", p50_s * 1e3, None),
+        one("ack p99", "ms", p99_s * 1e3, 150),
         one("acks that never came", "events", lost, 0),
         one("refused or answered wrongly", "events", tally.refused.total() + tally.wrong, 0),
-        one("connections lost", "connections", tally.lost_connections, 0),
-        one("values or steps not there afterwards", "clients", forgotten, 0),
+        one("connections lost", "connections", connections_lost, 0),
+        one("values or steps not there afterwards", "clients", tally.forgotten, 0),
     ]
 
 
 async def _live(clients: Sequence[NumberClient], seconds: float) -> float:
-    """Have all clients live for so long, their beginnings spread; returns by how much we were late at most, in s.
-
-    One loop looks at what is due: a timer for each of 16,000 rhythms would cost more than the sending.
-    """
-    begin = time.perf_counter()
-    end = begin + seconds
-    due: list[tuple[float, int, bool]] = []
-    for number in range(len(clients)):
-        due.append((begin + VALUE_EVERY_S * (number / len(clients)), number, False))
-        due.append((begin + random.uniform(*DRAW_AFTER_S), number, True))  # noqa: S311  # no secret
-    heapq.heapify(due)
-    latest_s = 0.0
-    while (now := time.perf_counter()) < end:
-        latest_s = max(latest_s, now - due[0][0])
-        while due[0][0] <= now:
-            at, number, is_draw = due[0]
-            if is_draw:
-                clients[number].draw()
-                heapq.heapreplace(due, (at + random.uniform(*DRAW_AFTER_S), number, True))  # noqa: S311  # as above
-            else:
-                clients[number].send_value()
-                heapq.heapreplace(due, (at + VALUE_EVERY_S, number, False))
-        await asyncio.sleep(TURN_S)
-    return latest_s
+    """Have all clients live for so long, beginnings spread; returns by how much we were late at most, in s."""
+    rhythm = Rhythm()
+    for number, client in enumerate(clients):
+        rhythm.begin(client, phase_s=VALUE_EVERY_S * (number / len(clients)))
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(rhythm.keep(), seconds)
+    return rhythm.late_s
 
 
-async def _connected(clients: Iterable[NumberClient], port: int) -> list[tuple[int, int]]:
-    """What each of them is greeted with."""
+async def _connect(clients: Sequence[NumberClient], tokens: Sequence[str | None], url: str) -> None:
+    """Each with its token; what it is greeted with is held against what it was promised."""
     places = asyncio.Semaphore(AT_ONCE)
 
-    async def connect(client: NumberClient) -> tuple[int, int]:
+    async def connect(client: NumberClient, token: str | None) -> None:
+        assert token is not None, "Pulso has guests"
         async with places:
-            return await client.connect(port)
+            await client.connect(url, token)
 
-    return await asyncio.gather(*map(connect, clients))
+    await asyncio.gather(*map(connect, clients, tokens))

@@ -17,12 +17,12 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from bench import servers
-from bench.client import Client, Unfit, argument_of, event_frame
 from bench.crowd import TICK, Crowd, crowd_of, tokens_of
-from bench.results import Finding, Series, figure, percentile, ratio
+from bench.results import Finding, Series, Unfit, figure, percentile, ratio
 from bench.run import Run
 from bench.servers import System
 from cli import die_with_parent
+from cli.live.socket import Client, argument_of, event_frame
 
 CLIENTS: Final = 500
 STOPPED_SHARE: Final = 20

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench import servers
-from bench.client import Unfit, event_frame
 from bench.crowd import crowd_of
+from cli.live.socket import NotConnected, event_frame
 
 
 async def test_python_socketio_tells_every_member_of_a_room() -> None:
@@ -24,6 +24,6 @@ async def test_python_socketio_stores_and_acks() -> None:
 async def test_a_server_that_goes_away_gives_no_figure() -> None:
     async with servers.python_socketio("bare") as system, crowd_of(system, 3) as crowd:
         await system.children["server"].stop()
-        with pytest.raises(Unfit):
+        with pytest.raises(NotConnected):
             await crowd.grow([None])
         assert crowd.lost == 3

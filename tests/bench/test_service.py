@@ -10,10 +10,11 @@ import pytest
 import pytest_asyncio
 
 from bench import servers
-from bench.client import Client, Unfit, argument_of, event_frame
 from bench.crowd import Crowd, crowd_of, tokens_of
-from bench.number_client import NumberClient, Tally
+from bench.results import Unfit
 from bench.servers import System
+from cli.live.number_client import NumberClient, Tally
+from cli.live.socket import Client, argument_of, event_frame
 from tests.waiting import in_own_task
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -79,16 +80,32 @@ async def test_an_error_gives_no_figure(crowd: Crowd) -> None:
 async def test_a_number_client_is_greeted_with_what_it_was_promised(system: System) -> None:
     tally = Tally()
     (token,) = await tokens_of(system, 1)
-    client = NumberClient(token, tally)
-    assert await client.connect(system.port) == (0, 1)
+    assert token is not None
+    client = NumberClient(tally)
+    await client.connect(system.url, token)
+    assert (client.value, client.step) == (0, 1)
     client.send_value()
     client.draw()
     async with asyncio.timeout(10):
         await tally.all_answered.wait()
+    drawn = client.step
     client.close()
-    greeting = await client.connect(system.port)
-    assert greeting == (1, client.step)
-    assert client.is_kept(*greeting)
-    assert not client.is_kept(2, client.step)
-    assert (tally.sent, tally.refused.total(), tally.wrong) == (2, 0, 0)
+    await client.connect(system.url, token)
+    assert (client.value, client.step) == (1, drawn)
+    assert (tally.sent, tally.answered, tally.refused.total(), tally.wrong, tally.forgotten) == (2, 2, 0, 0, 0)
+    client.close()
+
+
+async def test_a_number_client_notices_that_a_promise_was_not_kept(system: System) -> None:
+    tally = Tally()
+    mine, other = await tokens_of(system, 2)
+    assert mine is not None and other is not None
+    client = NumberClient(tally)
+    await client.connect(system.url, mine)
+    client.send_value()
+    async with asyncio.timeout(10):
+        await tally.all_answered.wait()
+    client.close()
+    await client.connect(system.url, other)  # of whom nothing is stored
+    assert tally.forgotten == 1
     client.close()

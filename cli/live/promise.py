@@ -1,0 +1,75 @@
+"""What a server may hold of a client's number, by what it acknowledged and what is in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A change that was asked for and not (certainly) answered: what it may have made of the number.
+
+    `given_up_at` is the last ask at the time when no answer was to be expected any more.
+    """
+
+    outcomes: Container[int]
+    given_up_at: int | None = None
+
+
+class Promise:
+    """One number of one client. Asks are numbered upwards.
+
+    `in_order` says that the server works asks off in the order in which they were sent, so that an acknowledged
+    one undoes all before it. Without that, of two that were under way together either may have come last.
+    """
+
+    __slots__ = ("_asked", "_held", "_in_order", "_last_ask")
+
+    def __init__(self, number: int, *, in_order: bool) -> None:
+        self._held = frozenset((number,))
+        self._in_order = in_order
+        self._asked: dict[int, _Asked] = {}
+        self._last_ask = 0
+
+    def ask(self, ask: int, outcomes: Container[int]) -> None:
+        """A change is sent that will make the number one of these."""
+        self._asked[ask] = _Asked(outcomes)
+        self._last_ask = ask
+
+    def grant(self, ask: int, number: int) -> None:
+        """It was acknowledged: the server holds this number now, unless something that is in doubt came later."""
+        if self._asked.pop(ask, None) is None:
+            return  # a later one was acknowledged before it
+        self._asked = {other: asked for other, asked in self._asked.items() if not self._is_undone(other, ask)}
+        overlapped = not self._in_order and bool(self._asked)
+        self._held = self._held | {number} if overlapped else frozenset((number,))
+
+    def refuse(self, ask: int) -> None:
+        """It was certainly not done."""
+        self._asked.pop(ask, None)
+
+    def doubt(self, ask: int) -> None:
+        """It was answered, but may have been done or not."""
+        if ask in self._asked:
+            self._asked[ask].given_up_at = self._last_ask
+
+    def doubt_all(self) -> None:
+        """The connection is lost: no ask that is under way will be answered."""
+        for asked in self._asked.values():
+            if asked.given_up_at is None:
+                asked.given_up_at = self._last_ask
+
+    def allows(self, number: int) -> bool:
+        """Whether a server that keeps its promises may tell this number."""
+        return number in self._held or any(number in asked.outcomes for asked in self._asked.values())
+
+    def settle(self, number: int) -> None:
+        """The server told its number. What is in doubt may still be done."""
+        self._held = frozenset((number,))
+
+    def _is_undone(self, ask: int, by: int) -> bool:
+        if self._in_order:
+            return ask < by
+        given_up_at = self._asked[ask].given_up_at
+        return given_up_at is not None and given_up_at < by
