@@ -36,6 +36,18 @@ app.command(
     minute, 73 where the file cannot be used, 76 where the server is none of ours, 77 where it does not let us in,
     78 for wrong settings.""",
 )
+app.command(
+    "cli.client.command:client",
+    help="""Print a server's clock and number events, and F(n) for each n on standard input, until Ctrl-C.
+
+    It comes as a guest named after USER; with PULSO_PASSWORD, or PULSO_PASSWORD_FILE, it signs in as that user. A
+    lost connection is made again, after a pause that grows to five seconds. Events go to standard output, how the
+    connection does to standard error; with --json everything is on standard output.
+
+    Exit codes: 0 after Ctrl-C or SIGTERM, and when nobody reads the output any more; 1 where with --once a
+    question had no answer; 2 for a wrong flag, WS or SKIP_USER_INPUT; 77 where the server does not admit us, or
+    ends the session; 78 for wrong settings.""",
+)
 app.command("cli.check:check", help="Validate the settings.")
 app.command("cli.user:app", name="user", help="Look after accounts.")
 

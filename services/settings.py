@@ -83,8 +83,8 @@ class SalesSettings:
 class ClientSettings:
     """What programs sign in with that use a Pulso somewhere."""
 
-    username: str = setting("", "`pulso collect`: who signs in.")
-    password: str = setting("", "`pulso collect`: the password.", secret=True)
+    username: str = setting("", "`pulso client`, `pulso collect`: who signs in.")
+    password: str = setting("", "`pulso client`, `pulso collect`: the password.", secret=True)
     token: str = setting("", "`pulso collect`: an access token, where there is no username.", secret=True)
 
 

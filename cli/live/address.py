@@ -44,3 +44,8 @@ def _server(text: str) -> Server:
         raise BadAddress(f"{text!r} has more than scheme, host and port; write {parts.scheme}://{parts.netloc}")
     tail = "s" if _SECURE[parts.scheme] else ""
     return Server(f"http{tail}://{parts.netloc}", f"ws{tail}://{parts.netloc}")
+
+
+def check_address(text: str) -> None:
+    """Raises `BadAddress` where the text names no servers."""
+    servers_of(text)
