@@ -48,6 +48,20 @@ app.command(
     question had no answer; 2 for a wrong flag, WS or SKIP_USER_INPUT; 77 where the server does not admit us, or
     ends the session; 78 for wrong settings.""",
 )
+app.command(
+    "cli.bots.command:bots",
+    help="""Let number clients live as in the browser, and check that nothing is forgotten that was acknowledged.
+
+    Each is a guest of its own: every 500 ms it adds its step to its value and sends it, every 3 to 5 s it draws an
+    even or an odd number as its step. A bot that loses its connection comes back, and is told its number; at the
+    end all connect anew, and what they are told is held against what was acknowledged. Ctrl-C ends the run early.
+
+    More than 60 bots: start the server with PULSO_LIMIT_GUESTS_PER_MINUTE=0, else they are admitted minute by
+    minute; more than 1000: with PULSO_LIMIT_CONNECTIONS_PER_ADDRESS=0, too.
+
+    Exit codes: 0 where everything that was acknowledged was still there; 1 where something was not, or could not
+    be read back; 2 for a wrong flag or WS; 77 where the server does not admit the bots.""",
+)
 app.command("cli.check:check", help="Validate the settings.")
 app.command("cli.user:app", name="user", help="Look after accounts.")
 

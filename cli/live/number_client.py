@@ -20,6 +20,7 @@ from cli.live.socket import Client, NotConnected, argument_of
 VALUE_EVERY_S: Final = 0.5
 DRAW_AFTER_S: Final = (3.0, 5.0)
 SIZE: Final = 100
+MOST_ACCUSATIONS: Final = 10
 BEGINNING: Final = (0, 1)
 GREETING: Final = b'42["numbers:value",'
 
@@ -42,13 +43,26 @@ class Tally:
         self.lost_connections = 0
         self.forgotten = 0
         """Greetings that were not what had been promised."""
+        self.accusations: list[str] = []
+        """What exactly, of the first of them."""
         self.latencies = Latencies()
         self.all_answered = asyncio.Event()
+        self.all_answered.set()
+
+    @property
+    def open(self) -> int:
+        """Asks that may still be answered."""
+        return self.sent - self.answered - self.never_answered
+
+    def accuse(self, what: str) -> None:
+        self.forgotten += 1
+        if len(self.accusations) < MOST_ACCUSATIONS:
+            self.accusations.append(what)
 
     def settled(self, *, answered: int = 0, never_answered: int = 0) -> None:
         self.answered += answered
         self.never_answered += never_answered
-        if self.answered + self.never_answered == self.sent:
+        if not self.open:
             self.all_answered.set()
 
 
@@ -92,7 +106,10 @@ class NumberClient:
         except TimeoutError:
             self.session.close()
             raise NotConnected("the server does not tell our number") from None
-        self._tally.forgotten += not (self._values.allows(value) and self._steps.allows(step))
+        if not (self._values.allows(value) and self._steps.allows(step)):
+            user = self.session.ready["user"]["id"]
+            promised = f"promised value {self._values} and step {self._steps}"
+            self._tally.accuse(f"{user}: {promised}; the server tells {value} and {step}")
         self._values.settle(value)
         self._steps.settle(step)
         self.value, self.step = value, step

@@ -64,6 +64,10 @@ class Promise:
         """Whether a server that keeps its promises may tell this number."""
         return number in self._held or any(number in asked.outcomes for asked in self._asked.values())
 
+    def __str__(self) -> str:
+        held = " or ".join(map(str, sorted(self._held)))
+        return f"{held}, {len(self._asked)} in doubt" if self._asked else held
+
     def settle(self, number: int) -> None:
         """The server told its number. What is in doubt may still be done."""
         self._held = frozenset((number,))

@@ -33,12 +33,18 @@ class Rhythm:
         """By how much something was sent too late, at most."""
         self._due: list[_Due] = []
         self._order = 0
+        self._has_stopped = False
 
     def begin(self, client: NumberClient, *, phase_s: float = VALUE_EVERY_S) -> None:
         """Have a client that was just connected live, for as long as it is; the first value in `phase_s`."""
         now = perf_counter()
         self._put(_Due(now + phase_s, 0, client, client.runs, draws=False))
         self._put(_Due(now + _draw_after_s(), 0, client, client.runs, draws=True))
+
+    def stop(self) -> None:
+        """Nothing is due any more, for anybody; who begins later does not either."""
+        self._has_stopped = True
+        self._due.clear()
 
     async def keep(self) -> None:
         """Send what is due, until cancelled."""
@@ -65,8 +71,9 @@ class Rhythm:
             self._put(due._replace(at=due.at + VALUE_EVERY_S * (1 + missed)))
 
     def _put(self, due: _Due) -> None:
-        self._order += 1
-        heapq.heappush(self._due, due._replace(order=self._order))
+        if not self._has_stopped:
+            self._order += 1
+            heapq.heappush(self._due, due._replace(order=self._order))
 
 
 def _draw_after_s() -> float:
