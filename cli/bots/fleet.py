@@ -120,7 +120,8 @@ class Fleet:
         elif isinstance(fault, Away) and fault.code == _LIMITED:
             self._say_once(
                 f"The server admits only so many guests a minute from one address: {self.admitted} of "
-                f"{self.count} are in, the next in {seconds:.0f} s. PULSO_LIMIT_GUESTS_PER_MINUTE=0 at its start lifts that."
+                f"{self.count} are in, the next in {seconds:.0f} s. Start it with "
+                "PULSO_LIMIT_GUESTS_PER_MINUTE=0 to have all at once."
             )
         elif not self._has_started:
             self._say_once(f"{fault}; trying again")

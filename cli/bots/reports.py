@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from time import monotonic
 from typing import Final, Protocol
 
 import msgspec
@@ -17,7 +18,7 @@ from rich.text import Text
 
 from cli.bots.figures import AckMs, Progress, Summary
 
-LINE_EVERY: Final = 5
+LINE_EVERY_S: Final = 5.0
 
 
 class Report(Protocol):
@@ -70,7 +71,7 @@ class LineReport:
     """How it goes is on standard error, the summary on standard output."""
 
     def __init__(self) -> None:
-        self._turn = 0
+        self._say_at = 0.0
 
     def say(self, sentence: str) -> None:
         print(sentence, file=sys.stderr, flush=True)
@@ -94,8 +95,11 @@ class LineReport:
         print("\n".join(lines_of(summary)), flush=True)
 
     def _is_turn(self) -> bool:
-        self._turn += 1
-        return self._turn % LINE_EVERY == 1
+        now = monotonic()
+        if now < self._say_at:
+            return False
+        self._say_at = now + LINE_EVERY_S
+        return True
 
 
 class TerminalReport:
@@ -106,7 +110,6 @@ class TerminalReport:
             auto_refresh=False,
         )  # fmt: skip
         self._bar: TaskID | None = None
-        self._seconds = 0.0
 
     def say(self, sentence: str) -> None:
         self._live.console.print(Text(sentence, "yellow"))

@@ -24,13 +24,13 @@ class Promise:
     one undoes all before it. Without that, of two that were under way together either may have come last.
     """
 
-    __slots__ = ("_asked", "_held", "_in_order", "_last_ask")
+    __slots__ = ("_asked", "_held", "_in_order", "_last_ask", "_last_grant")
 
     def __init__(self, number: int, *, in_order: bool) -> None:
         self._held = frozenset((number,))
         self._in_order = in_order
         self._asked: dict[int, _Asked] = {}
-        self._last_ask = 0
+        self._last_ask = self._last_grant = 0
 
     def ask(self, ask: int, outcomes: Container[int]) -> None:
         """A change is sent that will make the number one of these."""
@@ -42,8 +42,9 @@ class Promise:
         if self._asked.pop(ask, None) is None:
             return  # a later one was acknowledged before it
         self._asked = {other: asked for other, asked in self._asked.items() if not self._is_undone(other, ask)}
-        overlapped = not self._in_order and bool(self._asked)
-        self._held = self._held | {number} if overlapped else frozenset((number,))
+        # One that was acknowledged after a later one was under way together with it.
+        self._held = frozenset((number,)) if ask > self._last_grant else self._held | {number}
+        self._last_grant = max(ask, self._last_grant)
 
     def refuse(self, ask: int) -> None:
         """It was certainly not done."""

@@ -35,9 +35,9 @@ class Rhythm:
         self._order = 0
         self._has_stopped = False
 
-    def begin(self, client: NumberClient, *, phase_s: float = VALUE_EVERY_S) -> None:
+    def begin(self, client: NumberClient, *, phase_s: float = VALUE_EVERY_S, now: float | None = None) -> None:
         """Have a client that was just connected live, for as long as it is; the first value in `phase_s`."""
-        now = perf_counter()
+        now = perf_counter() if now is None else now
         self._put(_Due(now + phase_s, 0, client, client.runs, draws=False))
         self._put(_Due(now + _draw_after_s(), 0, client, client.runs, draws=True))
 
@@ -49,12 +49,15 @@ class Rhythm:
     async def keep(self) -> None:
         """Send what is due, until cancelled."""
         while True:
-            now = perf_counter()
-            while self._due and self._due[0].at <= now:
-                self._do(heapq.heappop(self._due), now)
+            self.turn(perf_counter())
             # Who begins meanwhile has nothing due for a long while.
             wait_s = self._due[0].at - perf_counter() if self._due else IDLE_TURN_S
             await asyncio.sleep(min(max(wait_s, TURN_S), IDLE_TURN_S))
+
+    def turn(self, now: float) -> None:
+        """Send what is due at this time of `time.perf_counter`."""
+        while self._due and self._due[0].at <= now:
+            self._do(heapq.heappop(self._due), now)
 
     def _do(self, due: _Due, now: float) -> None:
         client = due.client
