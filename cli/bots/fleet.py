@@ -82,7 +82,7 @@ class Fleet:
             async with asyncio.timeout(LAST_ANSWERS_WITHIN_S):
                 await self.tally.all_answered.wait()
         except TimeoutError:
-            self._say_once(f"{self.tally.open} answers did not come within {LAST_ANSWERS_WITHIN_S:g} s")
+            self._say(f"{self.tally.open} answers did not come within {LAST_ANSWERS_WITHIN_S:g} s")
         for life in self._lives:
             life.cancel()
         if self._lives:
@@ -116,18 +116,18 @@ class Fleet:
         if isinstance(fault, Refused) and fault.code == _LIMITED:
             if not self._has_started:
                 raise NoRoom(_no_room(self.admitted))
-            self._say_once(_no_room(self.connected))
+            self._say_once("room", _no_room(self.connected))
         elif isinstance(fault, Away) and fault.code == _LIMITED:
             self._say_once(
+                "guests",
                 f"The server admits only so many guests a minute from one address: {self.admitted} of "
                 f"{self.count} are in, the next in {seconds:.0f} s. Start it with "
-                "PULSO_LIMIT_GUESTS_PER_MINUTE=0 to have all at once."
+                "PULSO_LIMIT_GUESTS_PER_MINUTE=0 to have all at once.",
             )
         elif not self._has_started:
-            self._say_once(f"{fault}; trying again")
+            self._say_once(type(fault).__name__, f"{fault}; trying again")
 
-    def _say_once(self, sentence: str) -> None:
-        kind = sentence.partition(":")[0]
+    def _say_once(self, kind: str, sentence: str) -> None:
         if kind not in self._said:
             self._said.add(kind)
             self._say(sentence)

@@ -28,6 +28,8 @@ from services.settings import ClientSettings
 
 EX_NOPERM: Final = 77  # sysexits.h: permission denied
 
+MAX_GUEST_NAME: Final = 40
+"""Of auth's contract; a login of the operating system may be longer, and is nobody's fault."""
 FIBONACCI: Final = "numbers:fibonacci"
 
 
@@ -81,7 +83,7 @@ class _Outcome:
 def _who(user: str | None) -> Guest | Login:
     """Raises `ConfigFaults`."""
     signs_in = load(ClientSettings, settings.with_values(os.environ), known=product.ALL)
-    name = user or signs_in.username or os.environ.get("USER", "").strip()
+    name = user or signs_in.username or os.environ.get("USER", "").strip()[:MAX_GUEST_NAME]
     if signs_in.password and name:
         return Login(name, signs_in.password)
     if signs_in.password:

@@ -6,6 +6,8 @@ lives; a token by itself lives for some minutes.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
@@ -107,9 +109,9 @@ class Account:
             async with self._http.post(url, json=body, headers=headers) as response:
                 answer = await _object(response)
         except aiohttp.ClientError as fault:
-            raise Away(f"no answer: {_reason(fault)}") from None
+            raise Away(f"{server.http} does not answer ({_reason(fault)})") from None
         except TimeoutError:
-            raise Away(f"no answer within {ANSWERED_WITHIN_S:g} s") from None
+            raise Away(f"{server.http} does not answer within {ANSWERED_WITHIN_S:g} s") from None
         try:
             self._token = str(answer["access_token"])
             self._renew_at = monotonic() + float(answer["expires_in"]) * (1 - RENEW_AHEAD_SHARE)
@@ -140,5 +142,7 @@ async def _object(response: aiohttp.ClientResponse) -> Any:
 
 
 def _reason(fault: aiohttp.ClientError) -> str:
-    cause = fault.os_error if isinstance(fault, aiohttp.ClientConnectorError) else fault
-    return getattr(cause, "strerror", None) or str(fault) or type(fault).__name__
+    if isinstance(fault, OSError) and fault.errno:
+        with contextlib.suppress(ValueError):
+            return os.strerror(fault.errno)
+    return str(fault) or type(fault).__name__

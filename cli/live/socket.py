@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, Final
@@ -72,7 +73,7 @@ class Client(WSListener):
             self.close()
             raise NotConnected(f"no connection within {CONNECT_WITHIN_S:g} s") from None
         except (OSError, WSError) as fault:
-            raise NotConnected(f"no connection: {_reason(fault)}") from None
+            raise NotConnected(f"{url} cannot be reached ({_reason(fault)})") from None
         except (NotConnected, asyncio.CancelledError):
             self.close()
             raise
@@ -150,4 +151,6 @@ def argument_of(frame: bytes) -> Any:
 
 
 def _reason(fault: Exception) -> str:
-    return (fault.strerror if isinstance(fault, OSError) else None) or str(fault) or type(fault).__name__
+    if isinstance(fault, OSError) and fault.errno:
+        return os.strerror(fault.errno)
+    return str(fault) or type(fault).__name__
