@@ -10,9 +10,8 @@ from functools import partial
 from typing import Final
 
 from bench import servers
-from bench.client import Unfit
 from bench.crowd import Crowd, tokens_of
-from bench.results import Finding, ratio
+from bench.results import Finding, Unfit, ratio
 from bench.run import Run, settle
 from bench.servers import System
 

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from cli.bots.figures import Figures
-from cli.bots.fleet import Fleet, NoRoom
+from cli.bots.fleet import SIGNING_IN_AT_ONCE, Fleet, NoRoom
 from cli.bots.reports import Report, report_for
 from cli.live.account import Denied, http_session
 from cli.live.address import DEFAULT, Server, check_address, servers_of
@@ -24,7 +24,6 @@ from pulso.process import run_until_signal
 EX_NOPERM: Final = 77  # sysexits.h: permission denied
 DEFAULT_BOTS: Final = 50
 """As many guests as a server admits in a minute, and some: its default is 60."""
-SIGN_INS_AT_ONCE: Final = 16
 SHOWN_EVERY_S: Final = 1.0
 START_SHOWN_EVERY_S: Final = 0.25
 
@@ -73,7 +72,7 @@ async def _run(
     outcome: _Outcome,
     stop: asyncio.Event,
 ) -> None:
-    async with http_session(at_once=SIGN_INS_AT_ONCE) as http:
+    async with http_session(at_once=SIGNING_IN_AT_ONCE) as http:
         fleet = Fleet(http, servers, count, say=report.say)
         keeping = asyncio.create_task(fleet.keep(), name="keep")
         try:
@@ -100,7 +99,7 @@ async def _started(fleet: Fleet, report: Report, stop: asyncio.Event) -> None:
     starting = asyncio.create_task(fleet.start(), name="start")
     while not starting.done() and not stop.is_set():
         await asyncio.wait((starting,), timeout=START_SHOWN_EVERY_S)
-        report.starting(fleet.admitted, fleet.count)
+        report.starting(fleet.signed_in, fleet.connected, fleet.count)
     starting.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await starting

@@ -17,7 +17,7 @@ from cli.live.rhythm import Rhythm
 from cli.live.session import Ended, Keeper
 from cli.live.socket import Refused
 
-STARTING_AT_ONCE: Final = 32
+SIGNING_IN_AT_ONCE: Final = 16
 CONNECTING_AT_ONCE: Final = 64
 """More would queue in the kernel."""
 LOOK_EVERY_S: Final = 5.0
@@ -46,11 +46,12 @@ class Fleet:
         """Bots that the server does not want back, by why."""
         self.unchecked = 0
         """Bots whose numbers could not be read back."""
-        self.admitted = 0
+        self.signed_in = 0
         self._say = say
         self._said: set[str] = set()
-        self._starting = asyncio.Semaphore(STARTING_AT_ONCE)
+        self._signing_in = asyncio.Semaphore(SIGNING_IN_AT_ONCE)
         self._connecting = asyncio.Semaphore(CONNECTING_AT_ONCE)
+        self._all_signed_in = asyncio.Event()
         self._has_started = False
         self._bots = [_Bot(self, http, servers, number) for number in range(1, count + 1)]
         self._lives: list[asyncio.Task[None]] = []
@@ -64,7 +65,10 @@ class Fleet:
         return sum(bot.number.is_live for bot in self._bots)
 
     async def start(self) -> None:
-        """Returns once every bot lives. Raises `NoRoom` and `Denied`."""
+        """Returns once every bot lives. Raises `NoRoom`, `Denied` and `Ended`.
+
+        All sign in before the first connects: signing in is dear, and those that live would only slow it down.
+        """
         self._lives = [asyncio.create_task(bot.live(), name="bot") for bot in self._bots]
         await asyncio.gather(*(bot.started for bot in self._bots))
         self._has_started = True
@@ -92,7 +96,7 @@ class Fleet:
 
     async def read_back(self) -> None:
         """Every bot that ever lived connects once more, and is told its number: see `Tally.forgotten`."""
-        bots = [bot for bot in self._bots if bot.number.runs]
+        bots = [bot for bot in self._bots if bot.has_lived]
         tasks = [asyncio.create_task(bot.read_back(), name="read back") for bot in bots]
         if not tasks:
             return
@@ -106,21 +110,25 @@ class Fleet:
         async with self._connecting:
             await bot.number.connect(url, token)
 
-    async def first_connect(self, bot: _Bot) -> None:
-        async with self._starting:
-            await bot.keeper.connect(bot.open)
-        self.admitted += 1
+    async def sign_in(self, bot: _Bot) -> None:
+        """Returns once all bots are, so that they begin together."""
+        async with self._signing_in:
+            await bot.keeper.connect(_not_yet)
+        self.signed_in += 1
+        if self.signed_in == self.count:
+            self._all_signed_in.set()
+        await self._all_signed_in.wait()
 
     def failed(self, fault: Exception, seconds: float) -> None:
         """A bot waits, and tries again. What a person can do about it is said."""
         if isinstance(fault, Refused) and fault.code == _LIMITED:
             if not self._has_started:
-                raise NoRoom(_no_room(self.admitted))
+                raise NoRoom(_no_room(self.connected))
             self._say_once("room", _no_room(self.connected))
         elif isinstance(fault, Away) and fault.code == _LIMITED:
             self._say_once(
                 "guests",
-                f"The server admits only so many guests a minute from one address: {self.admitted} of "
+                f"The server admits only so many guests a minute from one address: {self.signed_in} of "
                 f"{self.count} are in, the next in {seconds:.0f} s. Start it with "
                 "PULSO_LIMIT_GUESTS_PER_MINUTE=0 to have all at once.",
             )
@@ -143,6 +151,7 @@ class Fleet:
 class _Bot:
     def __init__(self, fleet: Fleet, http: aiohttp.ClientSession, servers: Sequence[Server], number: int) -> None:
         self.number = NumberClient(fleet.tally)
+        self.has_lived = False
         self.is_read_back = False
         self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.keeper = Keeper(
@@ -160,7 +169,9 @@ class _Bot:
         """Until cancelled, or until the server ends the session."""
         fleet = self._fleet
         try:
-            await fleet.first_connect(self)
+            await fleet.sign_in(self)
+            await self.keeper.connect(self.open)
+            self.has_lived = True
             self.started.set_result(None)
             while True:
                 fleet.rhythm.begin(self.number)
@@ -184,6 +195,10 @@ class _Bot:
         finally:
             self.number.close()
         self.is_read_back = True
+
+
+async def _not_yet(_url: str, _token: str) -> None:
+    """Be content with the access token."""
 
 
 def _no_room(count: int) -> str:

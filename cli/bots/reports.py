@@ -24,8 +24,8 @@ LINE_EVERY_S: Final = 5.0
 class Report(Protocol):
     def say(self, sentence: str) -> None: ...
 
-    def starting(self, admitted: int, count: int) -> None:
-        """Bots connect; told again and again."""
+    def starting(self, signed_in: int, connected: int, count: int) -> None:
+        """All bots sign in, and then connect; told again and again."""
 
     def going(self, progress: Progress) -> None:
         """Once a second."""
@@ -42,8 +42,8 @@ class JsonReport:
     def say(self, sentence: str) -> None:
         self._write(Note(sentence))
 
-    def starting(self, admitted: int, count: int) -> None:
-        self._write(Starting(admitted, count))
+    def starting(self, signed_in: int, connected: int, count: int) -> None:
+        self._write(Starting(signed_in, connected, count))
 
     def going(self, progress: Progress) -> None:
         self._write(progress)
@@ -63,7 +63,8 @@ class Note(msgspec.Struct, frozen=True, tag="note"):
 
 
 class Starting(msgspec.Struct, frozen=True, tag="starting"):
-    admitted: int
+    signed_in: int
+    connected: int
     bots: int
 
 
@@ -76,9 +77,9 @@ class LineReport:
     def say(self, sentence: str) -> None:
         print(sentence, file=sys.stderr, flush=True)
 
-    def starting(self, admitted: int, count: int) -> None:
+    def starting(self, signed_in: int, connected: int, count: int) -> None:
         if self._is_turn():
-            self.say(f"{admitted} of {count} bots are connected")
+            self.say(f"{signed_in} of {count} bots are signed in, {connected} connected")
 
     def going(self, progress: Progress) -> None:
         if self._is_turn():
@@ -109,15 +110,16 @@ class TerminalReport:
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
             auto_refresh=False,
         )  # fmt: skip
-        self._bar: TaskID | None = None
+        self._steps: list[TaskID] = []
 
     def say(self, sentence: str) -> None:
         self._live.console.print(Text(sentence, "yellow"))
 
-    def starting(self, admitted: int, count: int) -> None:
-        if self._bar is None:
-            self._bar = self._bars.add_task("connecting", total=count)
-        self._bars.update(self._bar, completed=admitted)
+    def starting(self, signed_in: int, connected: int, count: int) -> None:
+        if not self._steps:
+            self._steps = [self._bars.add_task(step, total=count) for step in ("signing in", "connecting")]
+        for step, done in zip(self._steps, (signed_in, connected), strict=True):
+            self._bars.update(step, completed=done)
         self._live.update(self._bars, refresh=True)
 
     def going(self, progress: Progress) -> None:
