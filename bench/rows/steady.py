@@ -14,11 +14,11 @@ from datetime import datetime
 from typing import Final
 
 from bench import servers
-from bench.client import Client, Unfit, argument_of, event_frame
 from bench.crowd import crowd_of
-from bench.results import Finding, Series, figure, percentile
+from bench.results import Finding, Series, Unfit, figure, percentile
 from bench.run import Run
 from bench.servers import System
+from cli.live.socket import Client, argument_of, event_frame
 
 BYSTANDERS: Final = 20
 ASKERS: Final = 100

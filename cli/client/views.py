@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from cli.client.output import Output
+from pulso.times import iso
 
 Fields = dict[str, Any]
 
@@ -63,8 +64,7 @@ class JsonView:
         self._say("note", text=text)
 
     def _say(self, kind: str, **fields: Any) -> None:
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self._output.write(json.dumps({"at": at, "type": kind, **fields}) + "\n")
+        self._output.write(json.dumps({"at": iso(datetime.now(UTC)), "type": kind, **fields}) + "\n")
 
 
 class LineView:
