@@ -15,17 +15,19 @@ from typing import Any, Final
 import uvloop
 from aiohttp import web
 
+from pulso import log
 from pulso.process import collect_garbage_rarely
 from pulso.tasks import Tasks
-from services.gateway.engine import packets
 from services.gateway.engine.server import EngineServer
 from services.gateway.engine.strict import StrictServer
+from services.gateway.server import listening
 
 NAMESPACES: Final = ["/", "/custom"]
 CONNECT_WITHIN_S: Final = 1.0
 GREET_AFTER_S: Final = 0.02
 """Suites listen anew for each packet. From the engine it would come in the same write as the answer to CONNECT,
-before they listen again: the official suite of Socket.IO would wait for it in vain."""
+before they listen again: the official suite of Socket.IO would wait for it in vain. Clients that need no such help
+are for `--greet-after 0`."""
 ENGINE: Final[dict[str, Any]] = {
     "ping_interval": 0.3,
     "ping_timeout": 0.2,
@@ -34,22 +36,33 @@ ENGINE: Final[dict[str, Any]] = {
 }
 
 
-def application(tasks: Tasks) -> web.Application:
+def application(tasks: Tasks, greet_after_s: float = GREET_AFTER_S) -> web.Application:
     app = web.Application()
     echoing(EngineServer(tasks=tasks, **ENGINE)).attach(app, "/engine.io/")
-    # `always_connect`: what is emitted on connect must come after the CONNECT packet.
-    server = StrictServer(
-        tasks, namespaces=NAMESPACES, connect_within_s=CONNECT_WITHIN_S, always_connect=True, **ENGINE
-    )
+    server = Greeting(tasks, greet_after_s)
     answering(server).attach(app)
     return app
 
 
+class Greeting(StrictServer):
+    """Tells each client what it connected with."""
+
+    def __init__(self, tasks: Tasks, after_s: float) -> None:
+        super().__init__(tasks, namespaces=NAMESPACES, connect_within_s=CONNECT_WITHIN_S, **ENGINE)
+        self._after_s = after_s
+
+    def let_in(self, eio_sid: str, sid: str, namespace: str, auth: Any) -> None:
+        super().let_in(eio_sid, sid, namespace, auth)
+        greet = partial(self.tell, sid, "auth", {} if auth is None else auth, namespace=namespace)
+        if self._after_s:
+            asyncio.get_running_loop().call_later(self._after_s, greet)
+        else:
+            greet()
+
+
 def echoing(engine: EngineServer) -> EngineServer:
     def echo(sid: str, data: str | bytes) -> None:
-        session = engine.sessions.get(sid)
-        if session is not None:
-            session.send(packets.message_frame(data))
+        engine.send(sid, data)
 
     engine.on("message", echo)
     return engine
@@ -58,42 +71,32 @@ def echoing(engine: EngineServer) -> EngineServer:
 def answering(server: StrictServer) -> StrictServer:
     for namespace in NAMESPACES:
 
-        async def greet(namespace: str, sid: str, _environ: dict[str, Any], auth: Any) -> None:
-            await asyncio.sleep(GREET_AFTER_S)
-            await server.emit("auth", {} if auth is None else auth, to=sid, namespace=namespace)
-
         async def answer(namespace: str, sid: str, *arguments: Any) -> None:
             await server.emit("message-back", arguments, to=sid, namespace=namespace)
 
         async def acknowledge(_sid: str, *arguments: Any) -> tuple[Any, ...]:
             return arguments
 
-        server.on("connect", partial(greet, namespace), namespace)
         server.on("message", partial(answer, namespace), namespace)
         server.on("message-with-ack", acknowledge, namespace)
     return server
 
 
-async def serve(host: str, port: int) -> None:
-    async with Tasks() as tasks:
-        # TCP's own keepalive costs three system calls a connection, and Engine.IO has its heartbeat.
-        runner = web.AppRunner(application(tasks), access_log=None, shutdown_timeout=1.0, tcp_keepalive=False)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, host, port, backlog=2048).start()
-            print(f"ready http://{host}:{port}", flush=True)  # a program's only output
-            await asyncio.Event().wait()
-        finally:
-            await runner.cleanup()
+async def serve(host: str, port: int, greet_after_s: float) -> None:
+    async with Tasks() as tasks, listening(application(tasks, greet_after_s), host, port):
+        print(f"ready http://{host}:{port}", flush=True)  # a program's only output
+        await asyncio.Event().wait()
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     options.add_argument("--host", default="127.0.0.1")
     options.add_argument("--port", type=int, default=3000)
+    options.add_argument("--greet-after", type=float, default=GREET_AFTER_S, metavar="SECONDS")
     chosen = options.parse_args()
+    log.configure(level="warning", form="pretty")
     collect_garbage_rarely()
-    uvloop.run(serve(chosen.host, chosen.port))
+    uvloop.run(serve(chosen.host, chosen.port, chosen.greet_after))
 
 
 if __name__ == "__main__":

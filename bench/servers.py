@@ -144,7 +144,8 @@ async def protocol_server() -> AsyncIterator[System]:
     """The gateway's engine alone, as protocol test-suites see it."""
     (port,) = free_ports(1)
     async with _stopped_at_the_end(System(PULSO, port)) as system:
-        arguments = (sys.executable, "-m", "bench.protocol_server", "--port", str(port))
+        # What the peers say first they say at once.
+        arguments = (sys.executable, "-m", "bench.protocol_server", "--port", str(port), "--greet-after", "0")
         await system.start(_program("engine", arguments, port=port, path="/socket.io/", wanted=(400,)))
         yield system
 

@@ -33,7 +33,7 @@ from services.gateway.limits import AccountLimits, SocketCounts, account_limits
 from services.gateway.pages import setup_pages
 from services.gateway.relay import MAX_PAYLOAD_BYTES, Relay
 from services.gateway.requests import Edge
-from services.gateway.responses import guard, secure_headers
+from services.gateway.responses import guard, secure_headers, secure_lines
 from services.gateway.server import listening
 from services.gateway.sessions import Sessions
 from services.gateway.sockets import Sockets
@@ -119,7 +119,10 @@ def compose(
     counts = SocketCounts(
         per_address=settings.limit_connections_per_address, per_user=settings.limit_connections_per_user
     )
-    sockets = Sockets(relay, hub, sessions, counts, tasks, events_per_second=settings.limit_events_per_second)
+    sockets = Sockets(
+        relay, hub, sessions, counts, tasks,
+        events_per_second=settings.limit_events_per_second, more_headers=secure_lines(edge),
+    )  # fmt: skip
     account = Account(sessions, edge, limits, guests_allowed=settings.guests)
     uploads = Uploads(relay, sessions, folder, tasks)
     return Gateway(edge, announcer, hub, relay, sessions, sockets, account, uploads, journal)

@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from pulso.errors import ServiceError
+from services.gateway.engine.handshake import AnyRequest
 from services.gateway.relay import MAX_PAYLOAD_BYTES
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -27,7 +28,7 @@ class Edge:
         self._proxies: list[Network] = [ipaddress.ip_network(network) for network in trusted_proxies]
         self._origins = frozenset(origin.rstrip("/").lower() for origin in origins)
 
-    def address(self, request: web.Request) -> str:
+    def address(self, request: AnyRequest) -> str:
         """The client's address: the peer's, or what a trusted proxy in front says."""
         if self._behind_proxy(request):
             forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
@@ -37,10 +38,10 @@ class Edge:
                 pass
         return request.remote or ""
 
-    def is_secure(self, request: web.Request) -> bool:
+    def is_secure(self, request: AnyRequest) -> bool:
         return self._scheme(request) == "https"
 
-    def is_own_origin(self, request: web.Request) -> bool:
+    def is_own_origin(self, request: AnyRequest) -> bool:
         """Whether a page of ours (or of a further origin that was allowed) is behind the request.
 
         Browsers leave Origin out of a same-origin GET; Sec-Fetch-Site, which no script can set, says it then.
@@ -63,14 +64,14 @@ class Edge:
         if not allowed:
             raise ServiceError("forbidden", "This request came from another site.")
 
-    def _behind_proxy(self, request: web.Request) -> bool:
+    def _behind_proxy(self, request: AnyRequest) -> bool:
         try:
             peer = ipaddress.ip_address(request.remote or "")
         except ValueError:
             return False
         return any(peer in network for network in self._proxies)
 
-    def _scheme(self, request: web.Request) -> str:
+    def _scheme(self, request: AnyRequest) -> str:
         if self._behind_proxy(request):
             return request.headers.get("X-Forwarded-Proto", request.scheme)
         return request.scheme

@@ -13,6 +13,7 @@ from aiohttp import web
 from pulso.errors import Code, ServiceError
 from services.gateway.account import NEW_COOKIE
 from services.gateway.api import REQUEST_ID, error_response
+from services.gateway.engine.handshake import Handshake
 from services.gateway.requests import Edge, bearer_token
 from services.gateway.sessions import Sessions
 
@@ -25,7 +26,14 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 NO_CONTENT_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
+SERVER: Final = {"Server": "pulso"}
 HSTS: Final = "max-age=31536000"
+
+# Over plain HTTP, and over TLS.
+_HARDENING: Final = {
+    False: {**HEADERS, "Content-Security-Policy": NO_CONTENT_POLICY},
+    True: {**HEADERS, "Content-Security-Policy": NO_CONTENT_POLICY, "Strict-Transport-Security": HSTS},
+}
 
 # What is passed on to services and logs and sent back; anything else that a client names a request is not.
 _REQUEST_ID: Final = re.compile(r"[0-9A-Za-z._:/+=-]{1,64}")
@@ -76,18 +84,24 @@ def guard(edge: Edge, sessions: Sessions) -> Any:
 
 
 def secure_headers(edge: Edge) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """A signal handler: it reaches WebSocket handshakes and aiohttp's own answers, too."""
+    """A signal handler: it reaches aiohttp's own answers, too."""
 
     async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
         headers = response.headers
-        headers["Server"] = "pulso"  # aiohttp has put its version there
-        for name, value in HEADERS.items():
+        headers["Server"] = SERVER["Server"]  # aiohttp has put its version there
+        for name, value in _HARDENING[edge.is_secure(request)].items():
             headers.setdefault(name, value)
-        headers.setdefault("Content-Security-Policy", NO_CONTENT_POLICY)
-        if edge.is_secure(request):
-            headers.setdefault("Strict-Transport-Security", HSTS)
 
     return on_prepare
+
+
+def secure_lines(edge: Edge) -> Callable[[Handshake], bytes]:
+    """The same for the answers to WebSocket handshakes, which are not aiohttp's."""
+    lines = {
+        is_secure: "".join(f"{name}: {value}\r\n" for name, value in (SERVER | headers).items()).encode()
+        for is_secure, headers in _HARDENING.items()
+    }
+    return lambda handshake: lines[edge.is_secure(handshake)]
 
 
 def as_error(answer: web.HTTPException) -> web.StreamResponse:

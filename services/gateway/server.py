@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -13,6 +13,7 @@ from aiohttp import web
 from pulso.errors import ServiceError
 from pulso.process import taking_port
 from services.gateway.api import error_response
+from services.gateway.engine.door import ENTRIES, Door
 from services.gateway.responses import HEADERS, NO_CONTENT_POLICY, as_error
 
 HEADERS_WITHIN_S: Final = 10.0
@@ -26,11 +27,23 @@ log = structlog.get_logger(__name__)
 class _Connection(web.RequestHandler):
     """One HTTP connection. aiohttp bounds the time between two requests, not that of the first one's headers."""
 
-    __slots__ = ("_deadline",)
+    __slots__ = ("_by", "_deadline")
+
+    def __init__(self, manager: web.Server, *, by: float, loop: asyncio.AbstractEventLoop) -> None:
+        # TCP's own keepalive costs three system calls a connection, and Engine.IO has its heartbeat.
+        super().__init__(
+            manager,
+            loop=loop,
+            keepalive_timeout=KEEP_ALIVE_S,
+            tcp_keepalive=False,
+            access_log=None,  # type: ignore[arg-type]  # aiohttp's own runner passes None, too
+            auto_decompress=False,
+        )
+        self._by = by
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._deadline = self._loop.call_later(HEADERS_WITHIN_S, self._close_unless_asked)
+        self._deadline = self._loop.call_at(self._by, self._close_unless_asked)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._deadline.cancel()  # else what is gone would stay in memory until then
@@ -79,24 +92,20 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
     manager = runner.server
     assert manager is not None, "set up"
     loop = asyncio.get_running_loop()
-    options: dict[str, Any] = {
-        "access_log": None,
-        "keepalive_timeout": KEEP_ALIVE_S,
-        "auto_decompress": False,
-        # TCP's own keepalive costs three system calls a connection, and Engine.IO has its heartbeat.
-        "tcp_keepalive": False,
-    }
-
-    def connection() -> asyncio.Protocol:
-        return _Connection(manager, loop=loop, **options)
-
+    entries = app[ENTRIES]
+    door = Door(
+        entries,
+        lambda by: _Connection(manager, by=by, loop=loop),
+        headers_within_s=HEADERS_WITHIN_S,
+    )
     try:
         with taking_port(host, port):
-            server = await loop.create_server(connection, host, port, backlog=2048)
+            server = await loop.create_server(door, host, port, backlog=2048)
         try:
             log.info("listening", host=host, port=port)
             yield
         finally:
             server.close()
+            door.close()
     finally:
         await runner.cleanup()

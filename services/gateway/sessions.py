@@ -23,6 +23,7 @@ from pulso.contract import ANONYMOUS, Caller, Endpoint, Nothing
 from pulso.errors import ServiceError
 from pulso.tokens import InvalidToken, TokenVerifier
 from services.auth import contract as auth
+from services.gateway.engine.handshake import AnyRequest, Handshake
 from services.gateway.requests import Edge, bearer_token
 
 Req = TypeVar("Req")
@@ -121,7 +122,7 @@ class Sessions:
             raise
         return identity.caller(gateway=self._gateway, address=self._edge.address(request))
 
-    async def of_handshake(self, request: web.Request, token: str | None, connection: str) -> Caller:
+    async def of_handshake(self, request: Handshake, token: str | None, connection: str) -> Caller:
         """Who opens a socket: a cookie needs a page of ours behind it. Raises `ServiceError`.
 
         A program without an Origin comes with a token, and with no cookie that it might have been lent.
@@ -138,7 +139,7 @@ class Sessions:
         identity = await self._resolve(credential, request)
         return identity.caller(connection=connection, gateway=self._gateway, address=self._edge.address(request))
 
-    def credential(self, request: web.Request) -> str | None:
+    def credential(self, request: AnyRequest) -> str | None:
         """What the cookie holds; over TLS only the cookie that TLS protects counts."""
         return request.cookies.get(SECURE_COOKIE if self._edge.is_secure(request) else COOKIE) or None
 
@@ -160,7 +161,7 @@ class Sessions:
             SECURE_COOKIE if secure else COOKIE, path="/", secure=secure, httponly=True, samesite="Lax"
         )
 
-    def _of_token(self, token: str, request: web.Request) -> Caller:
+    def _of_token(self, token: str, request: AnyRequest) -> Caller:
         if self._verifier is None:
             raise ServiceError("unavailable", "Sign-ins cannot be checked right now. Try again in a moment.")
         try:
@@ -181,7 +182,7 @@ class Sessions:
             self._asked_for_keys_at = now
             self.refresh()
 
-    async def _resolve(self, credential: str, request: web.Request) -> auth.Identity:
+    async def _resolve(self, credential: str, request: AnyRequest) -> auth.Identity:
         key = hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest()
         now = time.monotonic()
         found = self._known.get(key)
@@ -197,7 +198,7 @@ class Sessions:
         return identity
 
 
-def _resolve_request(credential: str, request: web.Request) -> auth.Resolve:
+def _resolve_request(credential: str, request: AnyRequest) -> auth.Resolve:
     agent = request.headers.get("User-Agent", "")[:400]
     if len(credential) > 4096 or not (credential + agent).isprintable():
         raise unauthorized()

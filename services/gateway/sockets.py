@@ -19,7 +19,9 @@ from pulso.errors import ServiceError
 from pulso.tasks import Tasks
 from services.gateway import contract
 from services.gateway.connection import Connection
+from services.gateway.engine.entry import HANDSHAKE
 from services.gateway.engine.events import MAX_ACK_DIGITS
+from services.gateway.engine.handshake import MoreHeaders
 from services.gateway.engine.session import GOING_AWAY, Work
 from services.gateway.engine.strict import StrictServer
 from services.gateway.hub import Hub
@@ -51,6 +53,7 @@ class Sockets(StrictServer):
         tasks: Tasks,
         *,
         events_per_second: float,
+        more_headers: MoreHeaders,
     ) -> None:
         super().__init__(
             tasks,
@@ -59,6 +62,7 @@ class Sockets(StrictServer):
             # Origins are judged where identity is (`Sessions.of_handshake`): the answer is a CONNECT_ERROR.
             cors_allowed_origins=[],
             max_http_buffer_size=MAX_FRAME_BYTES,
+            more_headers=more_headers,
         )
         self._relay = relay
         self._hub = hub
@@ -81,22 +85,19 @@ class Sockets(StrictServer):
                 self.eio.close(engine_id, GOING_AWAY)
             await asyncio.sleep(CLOSE_PAUSE_S)
 
-    async def _handle_connect(self, eio_sid: str, namespace: str, data: Any) -> None:
-        await super()._handle_connect(eio_sid, namespace, data)
-        connection = self._by_engine_id.get(eio_sid)
-        if connection is not None:
-            # The request, and with it aiohttp's side of the connection, is needed no more: 8 KB a client.
-            self.environ[eio_sid] = {}
-            self._tasks.spawn(self._welcome(connection), "welcome")
+    def let_in(self, eio_sid: str, sid: str, namespace: str, auth: Any) -> None:
+        super().let_in(eio_sid, sid, namespace, auth)
+        self.environ[eio_sid] = {}  # the handshake's headers are needed no more
+        self._tasks.spawn(self._welcome(self._by_engine_id[eio_sid]), "welcome")
 
     async def _authenticate(self, sid: str, environ: dict[str, Any], auth: Any) -> None:
         token = auth.get("token") if isinstance(auth, dict) else None
         engine_id = self.manager.eio_sid_from_sid(sid, "/")
-        request = environ.get("aiohttp.request")
+        handshake = environ.get(HANDSHAKE)
         try:
-            if request is None or (token is not None and not isinstance(token, str)):
+            if handshake is None or (token is not None and not isinstance(token, str)):
                 raise ServiceError("unauthorized", "The token is a text, and comes with a new transport.")
-            caller = await self._sessions.of_handshake(request, token, sid)
+            caller = await self._sessions.of_handshake(handshake, token, sid)
             session = self.eio.sessions.get(engine_id)
             if session is None:
                 raise ServiceError("unavailable", "The client has gone.")

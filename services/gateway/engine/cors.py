@@ -6,6 +6,8 @@ from typing import Final
 
 from aiohttp import web
 
+from services.gateway.engine.handshake import AnyRequest
+
 _METHODS: Final = "GET, POST, OPTIONS"
 
 
@@ -19,7 +21,7 @@ class Cors:
     def is_on(self) -> bool:
         return bool(self._allowed)
 
-    def allows(self, request: web.Request) -> bool:
+    def allows(self, request: AnyRequest) -> bool:
         origin = request.headers.get("Origin")
         return origin is None or not self._allowed or "*" in self._allowed or origin in self._allowed
 

@@ -24,19 +24,23 @@ class Members(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio h
         self._pending: set[str] = set()
         """Those who are being let in, and those who are being let go."""
 
-    async def pre_connect(self, eio_sid: str, namespace: str) -> str | None:
-        key = eio_sid + namespace
-        if key in self._sids:
-            return None
+    def add(self, eio_sid: str, namespace: str) -> str:
+        """The id of a new member, which is not connected before `confirm`."""
         sid: str = self.server.eio.generate_id()
-        self._sids[key] = sid
+        self._sids[eio_sid + namespace] = sid
         self._engine_ids[sid] = eio_sid
         self._pending.add(sid)
         return sid
 
-    async def connect(self, sid: str, namespace: str) -> str:
+    def confirm(self, sid: str) -> None:
         self._pending.discard(sid)
-        return sid
+
+    def drop(self, sid: str, namespace: str) -> None:
+        eio_sid = self._engine_ids.pop(sid, None)
+        self._pending.discard(sid)
+        self.callbacks.pop(sid, None)
+        if eio_sid is not None:
+            self._sids.pop(eio_sid + namespace, None)
 
     def is_connected(self, sid: str | None, namespace: str) -> bool:
         return sid in self._engine_ids and sid not in self._pending
@@ -52,11 +56,7 @@ class Members(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio h
         return self._engine_ids.get(sid)
 
     async def disconnect(self, sid: str, namespace: str, **_options: Any) -> None:
-        eio_sid = self._engine_ids.pop(sid, None)
-        self._pending.discard(sid)
-        self.callbacks.pop(sid, None)
-        if eio_sid is not None:
-            self._sids.pop(eio_sid + namespace, None)
+        self.drop(sid, namespace)
 
     def get_participants(self, namespace: str, room: str | None) -> Iterator[tuple[str, str]]:
         """One client by its id; groups of clients are no affair of this class."""
@@ -79,4 +79,4 @@ class Members(socketio.AsyncManager):  # type: ignore[misc]  # python-socketio h
         for sid, eio_sid in self.get_participants(namespace, to or room):
             ack = self._generate_ack_id(sid, callback) if callback is not None else None
             packet = Packet(stock.EVENT, [event, *arguments], namespace, ack)
-            await self.server._send_packet(eio_sid, packet)
+            self.server.send_packet(eio_sid, packet)

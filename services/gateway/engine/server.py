@@ -11,7 +11,9 @@ from aiohttp import web
 from pulso.tasks import Tasks
 from services.gateway.engine import packets
 from services.gateway.engine.cors import Cors
+from services.gateway.engine.door import ENTRIES
 from services.gateway.engine.entry import Entry
+from services.gateway.engine.handshake import MoreHeaders
 from services.gateway.engine.ids import new_id
 from services.gateway.engine.session import NORMAL, SERVER_DISCONNECT, Shared, Work
 
@@ -33,12 +35,14 @@ class EngineServer:
         ping_timeout: float = 20.0,
         max_http_buffer_size: int = 1_000_000,
         cors_allowed_origins: str | list[str] | None = None,
+        more_headers: MoreHeaders = lambda _handshake: b"",
         **_of_other_servers: object,
     ) -> None:
         self._tasks = tasks
         self._on_connect: Callable[..., Work] = _ignored
         self._shared = Shared(ping_interval, ping_timeout, tasks)
-        self._entry = Entry(self._shared, self._connected, Cors(cors_allowed_origins or []), max_http_buffer_size)
+        cors = Cors(cors_allowed_origins or [])
+        self._entry = Entry(self._shared, self._connected, cors, max_http_buffer_size, more_headers)
         self.sessions: Final = self._shared.sessions
 
     def on(self, event: str, handler: Callable[..., Any]) -> None:
@@ -51,12 +55,14 @@ class EngineServer:
             self._shared.on_disconnect = handler
 
     def attach(self, app: web.Application, path: str) -> None:
-        app.router.add_route("*", f"/{path.strip('/')}/", self.handle_request)
+        path = f"/{path.strip('/')}/"
+        app.router.add_route("*", path, self.handle_request)
+        app.setdefault(ENTRIES, {})[path] = self._entry
 
     async def handle_request(self, request: web.Request) -> web.StreamResponse:
         return await self._entry.handle(request)
 
-    async def send(self, sid: str, data: str | bytes) -> None:
+    def send(self, sid: str, data: str | bytes) -> None:
         """Queue a message; who is gone misses it."""
         session = self.sessions.get(sid)
         if session is not None:

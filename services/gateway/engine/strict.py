@@ -6,12 +6,13 @@ transport, and the disconnect handler runs at once. `Sockets` adds identity and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import socketio
 import structlog
 from socketio import packet as stock
+from socketio.exceptions import ConnectionRefusedError as Refused
 
 from pulso.tasks import Tasks
 from services.gateway.engine.events import Packet, Received, decode
@@ -47,6 +48,20 @@ class StrictServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
         await super().disconnect(sid, namespace, ignore_queue)
         if eio_sid is not None:
             self._newcomers.put(eio_sid, self._connect_within_s)
+
+    def tell(self, sid: str, event: str, *arguments: Any, namespace: str = "/") -> None:
+        """Queue an event for one client; who is gone misses it. `emit` does the same for whoever awaits it."""
+        eio_sid = self.manager.eio_sid_from_sid(sid, namespace)
+        if eio_sid is not None:
+            self.send_packet(eio_sid, Packet(stock.EVENT, [event, *arguments], namespace))
+
+    def send_packet(self, eio_sid: str, packet: Packet) -> None:
+        encoded = packet.encode()
+        for part in encoded if isinstance(encoded, list) else (encoded,):
+            self.eio.send(eio_sid, part)
+
+    async def _send_packet(self, eio_sid: str, pkt: Packet) -> None:
+        self.send_packet(eio_sid, pkt)
 
     def _engineio_server_class(self) -> Callable[..., EngineServer]:
         return EngineServer
@@ -111,14 +126,47 @@ class StrictServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
         if self.manager.sid_from_eio_sid(eio_sid, packet.namespace) is None:
             raise Malformed("not connected to this namespace")
 
+    def let_in(self, eio_sid: str, sid: str, namespace: str, _auth: Any) -> None:
+        """Answer a CONNECT. Whoever has something to say first overrides this, and says it then."""
+        self.manager.confirm(sid)
+        self.send_packet(eio_sid, Packet(stock.CONNECT, {"sid": sid}, namespace))
+
     def _connect(self, eio_sid: str, namespace: str, auth: Any) -> Work:
+        """Section "Connection to a namespace". The handler lets in by returning, and refuses by raising `Refused`.
+
+        Stands in for python-socketio's `_handle_connect`, which takes a task and a dozen calls even where the
+        handler has nothing to wait for: 7 % of a connect.
+        """
         if self.manager.sid_from_eio_sid(eio_sid, namespace) is not None:
             raise Malformed("connected to this namespace already")
-        if namespace in self.namespaces:
-            work: Work = self._handle_connect(eio_sid, namespace, auth)
+        if namespace not in self.namespaces:
+            self.send_packet(eio_sid, Packet(stock.CONNECT_ERROR, INVALID_NAMESPACE, namespace))
+            return None
+        sid = self.manager.add(eio_sid, namespace)
+        handler = self.handlers.get(namespace, {}).get("connect")
+        try:
+            work: Work = None if handler is None else handler(sid, self.environ[eio_sid], auth)
+        except Refused as refused:
+            self._refuse(eio_sid, sid, namespace, refused)
+            return None
+        if work is not None:
+            return self._connect_after(work, eio_sid, sid, namespace, auth)
+        self.let_in(eio_sid, sid, namespace, auth)
+        return None
+
+    async def _connect_after(
+        self, work: Awaitable[None], eio_sid: str, sid: str, namespace: str, auth: Any
+    ) -> None:
+        try:
+            await work
+        except Refused as refused:
+            self._refuse(eio_sid, sid, namespace, refused)
         else:
-            work = self._send_packet(eio_sid, Packet(stock.CONNECT_ERROR, INVALID_NAMESPACE, namespace))
-        return work
+            self.let_in(eio_sid, sid, namespace, auth)
+
+    def _refuse(self, eio_sid: str, sid: str, namespace: str, refused: Refused) -> None:
+        self.manager.drop(sid, namespace)
+        self.send_packet(eio_sid, Packet(stock.CONNECT_ERROR, refused.error_args, namespace))
 
     async def _leave(self, eio_sid: str, namespace: str) -> None:
         await self._handle_disconnect(eio_sid, namespace, self.reason.CLIENT_DISCONNECT)

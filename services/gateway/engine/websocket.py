@@ -1,21 +1,17 @@
-"""The WebSocket transport, on a connection that has been taken over from aiohttp.
+"""The WebSocket transport, on a connection of its own.
 
-After the handshake the connection leaves aiohttp altogether: its protocol, parser, request and tasks are freed,
-and frames are read where the bytes arrive, without a task to wake up. An idle client costs 7 KB instead of 13
-(docs/adr/0010).
+Nothing of aiohttp's HTTP belongs to it, neither protocol nor parser, request or task: frames are read where
+the bytes arrive, without a task to wake up. An idle client costs 7 KB instead of 13 (docs/adr/0010).
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
 from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType
 from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 from aiohttp.http import WebSocketError
 
@@ -37,55 +33,11 @@ CLOSE_WITHIN_S: Final = 2.0
 
 _LAST_CODE: Final = 4999
 """Of the codes that a close frame may carry (RFC 6455, section 7.4.2)."""
-_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 OnPacket = Callable[[str | bytes], None]
 OnLost = Callable[[str], None]
 
 log = structlog.get_logger(__name__)
-
-
-class NotAHandshake(ValueError):
-    """A request that asks for a WebSocket in a way that RFC 6455 does not allow."""
-
-
-async def accept(
-    request: web.Request, first: bytes, max_bytes: int, closing: Wheel[WebSocket]
-) -> tuple[WebSocket, web.StreamResponse]:
-    """Answer the handshake, the frame `first` right behind it, and take the connection over.
-
-    Raises `NotAHandshake`, and ConnectionError where nobody is there any more.
-    """
-    response = web.Response(status=101, headers=_handshake(request))
-    writer = await response.prepare(request)
-    protocol = request.protocol
-    connection = protocol.transport
-    if connection is None or writer is None:
-        raise ConnectionResetError
-    # Headers and frame leave in one write: each write wakes the client up, a tenth of a connect's cost.
-    await writer.write_eof(first)
-    # To aiohttp it is now as if the client had gone, except that its transport stays open and is ours.
-    protocol.transport = None
-    protocol.connection_lost(None)
-    websocket = WebSocket(connection, max_bytes, closing)
-    connection.set_protocol(websocket)
-    return websocket, response
-
-
-def _handshake(request: web.Request) -> dict[str, str]:
-    """RFC 6455, section 4.2. No extension is agreed on: permessage-deflate costs 256 KB a connection."""
-    headers = request.headers
-    key = headers.get("Sec-WebSocket-Key", "")
-    try:
-        is_key = len(base64.b64decode(key, validate=True)) == 16
-    except (binascii.Error, ValueError):
-        is_key = False
-    tokens = {token.strip().lower() for token in headers.get("Connection", "").split(",")}
-    upgrades = headers.get("Upgrade", "").strip().lower() == "websocket" and "upgrade" in tokens
-    if request.method != "GET" or not upgrades or not is_key or headers.get("Sec-WebSocket-Version") != "13":
-        raise NotAHandshake
-    accepted = base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest())
-    return {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accepted.decode()}
 
 
 class WebSocket(asyncio.Protocol):
@@ -122,6 +74,7 @@ class WebSocket(asyncio.Protocol):
     # What the session calls.
 
     def take(self, frames: list[bytes]) -> bool:
+        """Everything that is sent goes through here."""
         connection = self._connection
         data = frames[0] if len(frames) == 1 else b"".join(frames)
         # What waited before this turn the client has not read; one that keeps up may get much at once.
@@ -148,7 +101,7 @@ class WebSocket(asyncio.Protocol):
         self.go_on()
         self._is_closing = True
         self.on_packet = self.on_lost = None
-        self._connection.write(packets.close_frame(code))
+        self.take([packets.close_frame(code)])
         self._closing.put(self, CLOSE_WITHIN_S)
 
     def closed_by_client(self) -> None:
@@ -189,7 +142,7 @@ class WebSocket(asyncio.Protocol):
             self.broken(PROTOCOL_ERROR)
             return
         if not self._is_closing:
-            self._connection.write(packets.close_frame(code or NORMAL))
+            self.take([packets.close_frame(code or NORMAL)])
         self._connection.close()
         self._ended(TRANSPORT_CLOSE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import gzip
 import json
 from collections import Counter
@@ -12,12 +13,14 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from aiohttp.web_protocol import RequestHandler
 
 from pulso.errors import ServiceError
 from pulso.lease import redis_client
 from pulso.settings import KitSettings
 from services.gateway import server, sockets
 from services.gateway.limits import Turns
+from services.gateway.responses import HEADERS, HSTS, NO_CONTENT_POLICY
 from tests.services.gateway.conftest import Room, room_of, token_of
 from tests.waiting import eventually
 
@@ -98,17 +101,53 @@ async def test_an_odd_request_id_is_not_passed_on(room: Room) -> None:
         assert response.headers["X-Request-Id"] == "trace-1"
 
 
+@pytest.mark.parametrize("piece", [b"", b"GET / HTTP/1.1\r\nHost:", b"GET /socket.io/?EIO=4"])
 async def test_headers_that_do_not_come_are_not_waited_for(
-    kit: KitSettings, monkeypatch: pytest.MonkeyPatch
+    kit: KitSettings, monkeypatch: pytest.MonkeyPatch, piece: bytes
 ) -> None:
     monkeypatch.setattr(server, "HEADERS_WITHIN_S", 0.1)
     async with room_of(kit, 1) as room:
         at = urlsplit(room.urls[0])
         reader, writer = await asyncio.open_connection(at.hostname, at.port)
         with contextlib.closing(writer):
-            writer.write(b"GET / HTTP/1.1\r\nHost:")
+            writer.write(piece)
             async with asyncio.timeout(2):
                 assert await reader.read() == b""
+
+
+@pytest.mark.parametrize("first", [None, 1], ids=["opened at once", "by way of aiohttp"])
+async def test_a_handshake_is_answered_with_the_headers_that_harden(kit: KitSettings, first: int | None) -> None:
+    handshake = (
+        b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: pulso\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        b"X-Forwarded-Proto: https\r\n\r\n"
+    )
+    async with room_of(kit, 1, trusted_proxies=("127.0.0.1",)) as room:
+        at = urlsplit(room.urls[0])
+        reader, writer = await asyncio.open_connection(at.hostname, at.port)
+        with contextlib.closing(writer):
+            writer.write(handshake[:first])
+            if first is not None:
+                await eventually(lambda: connections_of_aiohttp() > 0)
+                writer.write(handshake[first:])
+            async with asyncio.timeout(2):
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    assert head.startswith("HTTP/1.1 101 ")
+    headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:-2])
+    assert headers == {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+        "Server": "pulso",
+        "Content-Security-Policy": NO_CONTENT_POLICY,
+        "Strict-Transport-Security": HSTS,
+        **HEADERS,
+    }
+
+
+def connections_of_aiohttp() -> int:
+    gc.collect()  # those of tests before
+    return sum(isinstance(thing, RequestHandler) for thing in gc.get_objects())
 
 
 async def test_guesses_sent_all_at_once_are_no_more_than_guesses_sent_in_turn(kit: KitSettings) -> None:

@@ -26,10 +26,10 @@ async def refusal(room: Room, **how: Any) -> str:
     return str(heard[0]["message"])
 
 
-async def test_without_identity_a_handshake_is_unauthorized(room: Room) -> None:
-    assert await refusal(room) == "unauthorized"
-    assert await refusal(room, auth={"token": "x.y.z"}) == "unauthorized"
-    assert await refusal(room, auth={"token": 7}) == "unauthorized"
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_without_identity_a_handshake_is_unauthorized(room: Room, transport: str) -> None:
+    for auth in (None, {"token": "x.y.z"}, {"token": 7}):
+        assert await refusal(room, auth=auth, transports=[transport]) == "unauthorized"
 
 
 async def test_a_token_opens_a_socket_and_says_who_it_is(room: Room) -> None:
@@ -43,7 +43,9 @@ async def test_a_token_opens_a_socket_and_says_who_it_is(room: Room) -> None:
         assert [event for event, _ in client.told[:2]] == ["session:ready", "numbers:value"]
 
 
-async def test_a_cookie_counts_only_from_a_page_of_ours(room: Room) -> None:
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_a_cookie_counts_only_from_a_page_of_ours(room: Room, transport: str) -> None:
+    how = {"transports": [transport]}
     async with room.visitor() as visitor:
         token = await token_of(visitor)
         cookie = cookie_of(visitor)
@@ -52,9 +54,9 @@ async def test_a_cookie_counts_only_from_a_page_of_ours(room: Room) -> None:
         {"Cookie": cookie, "Origin": "http://evil.example"},
         {"Cookie": cookie, "Origin": "null"},
     ):
-        assert await refusal(room, headers=headers) == "unauthorized"
-        assert await refusal(room, headers=headers, auth={"token": token}) == "unauthorized"
-    async with room.client(headers={"Cookie": cookie, "Origin": room.urls[0]}) as client:
+        assert await refusal(room, headers=headers, **how) == "unauthorized"
+        assert await refusal(room, headers=headers, auth={"token": token}, **how) == "unauthorized"
+    async with room.client(headers={"Cookie": cookie, "Origin": room.urls[0]}, **how) as client:
         await client.hears("session:ready")
 
 

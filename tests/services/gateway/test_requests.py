@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from pulso.errors import ServiceError
+from services.gateway.engine.handshake import AnyRequest, Handshake
 from services.gateway.requests import Edge, bearer_token
 
 EDGE = Edge(trusted_proxies=["127.0.0.0/8"], origins=["https://app.example"])
 
 
-def request(peer: str = "198.51.100.7", **headers: str) -> object:
+def request(peer: str = "198.51.100.7", **headers: str) -> web.Request:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     made = make_mocked_request("POST", "/", headers={"Host": "pulso.example", **named})
     return made.clone(remote=peer, scheme="http")
 
 
-def test_a_stranger_cannot_choose_its_address() -> None:
-    assert EDGE.address(request(X_Forwarded_For="203.0.113.9")) == "198.51.100.7"
+def handshake(peer: str = "198.51.100.7", **headers: str) -> Handshake:
+    return Handshake.of(request(peer, **headers))
 
 
-def test_a_trusted_proxy_tells_the_address_it_saw() -> None:
-    assert EDGE.address(request("127.0.0.1", X_Forwarded_For="6.6.6.6, 203.0.113.9")) == "203.0.113.9"
-    assert EDGE.address(request("127.0.0.1", X_Forwarded_For="nonsense")) == "127.0.0.1"
+Asking = Callable[..., AnyRequest]
+both = pytest.mark.parametrize("asking", [request, handshake])
 
 
-def test_only_a_trusted_proxy_makes_a_request_secure() -> None:
-    assert EDGE.is_secure(request("127.0.0.1", X_Forwarded_Proto="https"))
-    assert not EDGE.is_secure(request(X_Forwarded_Proto="https"))
+@both
+def test_a_stranger_cannot_choose_its_address(asking: Asking) -> None:
+    assert EDGE.address(asking(X_Forwarded_For="203.0.113.9")) == "198.51.100.7"
+
+
+@both
+def test_a_trusted_proxy_tells_the_address_it_saw(asking: Asking) -> None:
+    assert EDGE.address(asking("127.0.0.1", X_Forwarded_For="6.6.6.6, 203.0.113.9")) == "203.0.113.9"
+    assert EDGE.address(asking("127.0.0.1", X_Forwarded_For="nonsense")) == "127.0.0.1"
+
+
+@both
+def test_only_a_trusted_proxy_makes_a_request_secure(asking: Asking) -> None:
+    assert EDGE.is_secure(asking("127.0.0.1", X_Forwarded_Proto="https"))
+    assert not EDGE.is_secure(asking(X_Forwarded_Proto="https"))
 
 
 @pytest.mark.parametrize(
@@ -50,6 +65,7 @@ def test_only_a_trusted_proxy_makes_a_request_secure() -> None:
 )
 def test_another_origin_is_not_ours(origin: str) -> None:
     assert not EDGE.is_own_origin(request(Origin=origin))
+    assert not EDGE.is_own_origin(handshake(Origin=origin))
     with pytest.raises(ServiceError, match="forbidden"):
         EDGE.check_forgery(request(Origin=origin))
 
@@ -57,6 +73,7 @@ def test_another_origin_is_not_ours(origin: str) -> None:
 def test_our_own_and_allowed_origins_pass() -> None:
     for origin in ("http://pulso.example", "http://PULSO.example", "https://app.example"):
         assert EDGE.is_own_origin(request(Origin=origin))
+        assert EDGE.is_own_origin(handshake(Origin=origin))
         EDGE.check_forgery(request(Origin=origin))
 
 
@@ -68,10 +85,17 @@ def test_a_browser_that_says_cross_site_is_refused_without_an_origin() -> None:
     EDGE.check_forgery(request())
 
 
-def test_without_an_origin_only_the_browser_itself_can_vouch_for_the_page() -> None:
-    assert EDGE.is_own_origin(request(Sec_Fetch_Site="same-origin"))
-    assert not EDGE.is_own_origin(request())
-    assert not EDGE.is_own_origin(request(Sec_Fetch_Site="none"))
+@both
+def test_without_an_origin_only_the_browser_itself_can_vouch_for_the_page(asking: Asking) -> None:
+    assert EDGE.is_own_origin(asking(Sec_Fetch_Site="same-origin"))
+    assert not EDGE.is_own_origin(asking())
+    assert not EDGE.is_own_origin(asking(Sec_Fetch_Site="none"))
+
+
+def test_a_handshake_has_the_cookies_of_its_request() -> None:
+    cookies = {"Cookie": 'pulso_session=abc; odd[name]="x y"; =; pulso_session=second'}
+    assert handshake(**cookies).cookies == request(**cookies).cookies
+    assert handshake(**cookies).cookies["pulso_session"] == request(**cookies).cookies["pulso_session"]
 
 
 def test_bearer_tokens() -> None:

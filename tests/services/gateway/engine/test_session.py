@@ -199,7 +199,7 @@ async def test_queued_and_fast_lane_packets_keep_their_order(steps: list[str]) -
             text = f"{step} {number}"
             expected += packets.message_frame(text)
             if step == "queued":
-                await engine.send("s", text)
+                engine.send("s", text)
             else:
                 session.send(packets.message_frame(text))
         await turns(2)
