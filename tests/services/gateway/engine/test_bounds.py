@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import socket
 import time
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from services.gateway.engine import packets
 from services.gateway.engine.members import Members
 from services.gateway.engine.server import EngineServer
 from services.gateway.engine.websocket import MAX_OUTBOX_BYTES, WebSocket
-from tests.services.gateway.engine.conftest import listening
+from tests.services.gateway.engine.conftest import listening, turns
 from tests.services.gateway.engine.test_frames import KEY, masked
 from tests.waiting import eventually
 
@@ -61,6 +62,47 @@ async def test_a_client_that_does_not_read_is_closed_and_the_others_are_not() ->
                     assert ended == ["transport error"]
                     assert metrics.SLOW_CLOSES._value.get() == slow_before + 1
                     assert len(engine.sessions) == 1
+        await engine.shutdown()
+
+
+async def test_frames_keep_their_order_while_the_kernel_is_full_and_afterwards() -> None:
+    """What the kernel takes goes past the transport's buffer, which must be empty then."""
+    loop = asyncio.get_running_loop()
+    async with Tasks() as tasks:
+        engine = EngineServer(tasks=tasks)
+        app = web.Application()
+        engine.attach(app, "/engine.io/")
+        async with listening(app) as url:
+            address = urlsplit(url)
+            with socket.create_connection((address.hostname, address.port)) as client:
+                client.setblocking(False)
+                await loop.sock_sendall(client, HANDSHAKE)
+                while b'{"sid"' not in await loop.sock_recv(client, 65_536):
+                    pass
+                (session,) = engine.sessions.values()
+                websocket = session.transport
+                assert isinstance(websocket, WebSocket)
+                numbers = itertools.count()
+                expected = received = b""
+
+                def send() -> None:
+                    nonlocal expected
+                    frame = packets.message_frame(f"{next(numbers):08}" * 1000)
+                    expected += frame
+                    session.send(frame)
+                    session.flush()
+
+                for _ in range(3):
+                    while not websocket._connection.get_write_buffer_size():
+                        send()
+                        await turns(2)
+                    received += client.recv(1 << 20)
+                    send()  # the kernel has room again, which the transport does not know yet
+                    while len(received) < len(expected):
+                        received += await loop.sock_recv(client, 1 << 20)
+                    assert received == expected
+            await eventually(lambda: not engine.sessions)
+            assert websocket._socket.fileno() == -1  # its number may be another connection's by now
         await engine.shutdown()
 
 
