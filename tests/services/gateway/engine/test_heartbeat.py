@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from tests.services.gateway.engine.conftest import Speaker
+from tests.waiting import eventually
 
 PATHS = ["/engine.io/", "/socket.io/"]
 
@@ -24,7 +25,11 @@ async def test_polling_without_answers_is_out_in_time(http: aiohttp.ClientSessio
     speaker = Speaker(http, path)
     sid = await speaker.open_polling()
     await asyncio.sleep(0.5)  # the very time that the handshake announced
-    assert (await speaker.poll(sid))[0] == 400
+
+    async def is_out() -> bool:
+        return (await speaker.poll(sid))[0] == 400
+
+    await eventually(is_out, within_s=0.25)
 
 
 async def test_a_websocket_that_answers_stays(engine: Speaker) -> None:
