@@ -46,7 +46,13 @@ class Room(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rooms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All rooms, and the one that the caller is in: who opens a page enters that one, and moves no other tab.
+
+    `{"rooms": [{"id": "sala-1", "name": "Sala 1", "members": 2, "seq": 7}], "current": "sala-1"}`
+    """
+
     rooms: list[Room]
+    current: str | None
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

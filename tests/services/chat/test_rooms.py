@@ -20,6 +20,17 @@ async def test_sala_1_to_3_are_there_from_the_start_and_empty(place: Place) -> N
         assert await tab.join() == {"room": "sala-1", "members": [ana.shown], "messages": [], "seq": 0}
 
 
+async def test_the_list_of_rooms_says_which_one_the_user_is_in(place: Place) -> None:
+    ana, rui = await place.person("Ana"), await place.person("Rui")
+    async with ana.tab(0) as first, ana.tab(1) as second, rui.tab(0) as other:
+        assert (await second.call("chat:rooms"))["current"] is None
+        await first.join("sala-2")
+        assert (await second.call("chat:rooms"))["current"] == "sala-2"
+        assert (await other.call("chat:rooms"))["current"] is None
+        await first.call("chat:leave")
+        assert (await second.call("chat:rooms"))["current"] is None
+
+
 async def test_who_enters_is_given_everybody_across_gateways(place: Place) -> None:
     ana, rui = await place.person("Ana"), await place.person("Rui")
     async with ana.tab(0) as one, rui.tab(1) as other:
