@@ -84,7 +84,7 @@ class Assets:
         return f"/assets/{path}?v={version}" if version else f"/assets/{path}"
 
     def modules(self) -> list[str]:
-        return sorted(f"js/{file.name}" for file in (self.root / "js").glob("*.js"))
+        return sorted(file.relative_to(self.root).as_posix() for file in (self.root / "js").rglob("*.js"))
 
 
 def _type_of(file: Path) -> str:

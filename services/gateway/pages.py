@@ -50,6 +50,7 @@ PAGES: Final = (
     Page("/login", "login", for_newcomers=True),
     Page("/register", "register", for_newcomers=True),
     Page("/numbers", "numbers", needs_user=True, in_navigation=True),
+    Page("/chat", "chat", needs_user=True, in_navigation=True),
     Page("/people", "people", needs_user=True, in_navigation=True),
     Page("/sales", "sales", needs_user=True, in_navigation=True),
     Page("/fibonacci", "fibonacci", needs_user=True, in_navigation=True),
@@ -157,11 +158,11 @@ class _Site:
 
 
 def content_security_policy(inline_scripts: Iterable[str]) -> str:
-    """Only our own files, and the inline scripts with exactly this text."""
+    """Only our own files, the inline scripts with exactly this text, and images that the page itself has at hand."""
     hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in inline_scripts)
     scripts = " ".join(["'self'", *(f"'sha256-{digest}'" for digest in hashes)])
     return (
-        f"default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        f"default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
         "connect-src 'self'; worker-src 'self'; manifest-src 'self'; media-src 'self'; form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'none'"
     )

@@ -29,7 +29,7 @@ def used() -> tuple[set[str], set[str]]:
     for file in (FRONTEND / "templates").glob("*.html"):
         for key, end in _TEMPLATE_USE.findall(file.read_text(encoding="utf-8")):
             (beginnings if end == "~" else keys).add(key)
-    for file in (FRONTEND / "static" / "js").glob("*.js"):
+    for file in (FRONTEND / "static" / "js").rglob("*.js"):
         source = file.read_text(encoding="utf-8")
         for plain, beginning, is_open in _SCRIPT_USE.findall(source):
             (beginnings if is_open else keys).add(plain or beginning)

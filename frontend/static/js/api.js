@@ -14,21 +14,28 @@ export class ApiError extends Error {
   }
 }
 
+/** @param {string} path @returns {Promise<any>} */
+export const get = (path) => ask(path, {});
+
 /**
  * @param {string} path
  * @param {object} body
  * @returns {Promise<any>}
  */
-export async function post(path, body = {}) {
+export function post(path, body = {}) {
+  return ask(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+    keepalive: true, // a log-out must arrive (and its cookie go) even though the page is left meanwhile
+  });
+}
+
+/** @param {string} path @param {RequestInit} init @returns {Promise<any>} */
+async function ask(path, init) {
   let response;
   try {
-    response = await fetch(path, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-      credentials: "same-origin",
-      keepalive: true, // a log-out must arrive (and its cookie go) even though the page is left meanwhile
-    });
+    response = await fetch(path, { credentials: "same-origin", ...init });
   } catch {
     throw new ApiError("offline", t("error.offline"));
   }

@@ -1,0 +1,37 @@
+/** Who is in the room. */
+import { html } from "../html.js";
+import { lang, t, user } from "../page.js";
+import { Initial } from "./person.js";
+import { showCard } from "./user-card.js";
+
+const MOST_ROWS = 200;
+const order = new Intl.Collator(lang, { sensitivity: "base", numeric: true });
+
+/** @param {{ roster: import("./roster.js").Roster, onClose: () => void }} props */
+export function PeoplePanel({ roster, onClose }) {
+  const { members, typists } = roster;
+  const me = user?.id;
+  const sorted = [...members].sort((a, b) => Number(b.id === me) - Number(a.id === me) || order.compare(a.name, b.name));
+  const typing = new Set(typists.map(({ id }) => id));
+  return html`
+    <aside class="chat-people" id="chat-people" aria-label=${t("chat.people")}>
+      <div class="chat-people-head">
+        <h2>${t("chat.people")} <span class="quiet" data-testid="people-count">${members.length}</span></h2>
+        <button class="button is-quiet chat-people-close" onClick=${onClose}>${t("chat.people.close")}</button>
+      </div>
+      <ul>
+        ${sorted.slice(0, MOST_ROWS).map((who) => html`
+          <li key=${who.id}>
+            <button class="member" data-testid="member" onClick=${() => showCard(who)}>
+              <${Initial} who=${who} />
+              <span class="member-name">${who.name}</span>
+              ${who.id === me && html`<span class="member-mark">${t("chat.you")}</span>`}
+              ${typing.has(who.id) && html`<span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>`}
+            </button>
+          </li>
+        `)}
+      </ul>
+      ${members.length > MOST_ROWS && html`<p class="quiet">${t("chat.people.more", { count: members.length - MOST_ROWS })}</p>`}
+    </aside>
+  `;
+}

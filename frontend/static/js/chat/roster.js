@@ -1,0 +1,25 @@
+/** Who is in the room and who of them types, as values. */
+
+/** @typedef {import("./log-book.js").Member} Member */
+/** @typedef {{ members: Member[], typists: Member[] }} Roster */
+
+/** @type {Roster} */
+export const NOBODY = { members: [], typists: [] };
+
+/** @param {Member[]} list @param {Member} one */
+const without = (list, one) => list.filter(({ id }) => id !== one.id);
+
+/** @param {Roster} roster @param {Member} user @returns {Roster} */
+export const arrived = ({ members, typists }, user) => ({ members: [...without(members, user), user], typists });
+
+/** @param {Roster} roster @param {Member} user @returns {Roster} */
+export const gone = ({ members, typists }, user) => ({
+  members: without(members, user),
+  typists: without(typists, user),
+});
+
+/** In the order in which they began. @param {Roster} roster @param {Member} user @param {boolean} types @returns {Roster} */
+export function typing({ members, typists }, user, types) {
+  if (types && typists.some(({ id }) => id === user.id)) return { members, typists };
+  return { members, typists: types ? [...typists, user] : without(typists, user) };
+}
