@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, async_playwright
+
+from tests.conftest import run_stack
 
 ARGS = (
     "--no-sandbox",  # tests run as root in containers
@@ -55,3 +57,10 @@ async def open_browser(browser: Browser) -> AsyncIterator[OpenBrowser]:
 
     yield open_one
     assert faults == []
+
+
+@pytest.fixture(scope="session")
+def chat_url() -> Iterator[str]:
+    """A Pulso whose rooms the tests of the chat have to themselves."""
+    for stack in run_stack(PULSO_BCRYPT_COST="4", PULSO_LIMIT_EVENTS_PER_SECOND="0"):
+        yield stack.url

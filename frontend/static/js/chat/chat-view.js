@@ -37,7 +37,7 @@ export function ChatView() {
       <${RoomList} />
       ${room === null ? html`<${NoRoom} />` : html`
         <${OpenRoom} room=${room} showsPeople=${showsPeople} toggle=${toggle} onPeople=${() => showPeople(!showsPeople)} />
-        <${PeoplePanel} roster=${roster} onClose=${close} />
+        <${PeoplePanel} roster=${roster} isOpen=${showsPeople} onClose=${close} />
       `}
     </div>
     <${UserCard} />

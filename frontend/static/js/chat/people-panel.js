@@ -1,4 +1,6 @@
 /** Who is in the room. */
+import { useEffect, useRef } from "preact/hooks";
+
 import { html } from "../html.js";
 import { lang, t, user } from "../page.js";
 import { Initial } from "./person.js";
@@ -7,8 +9,15 @@ import { showCard } from "./user-card.js";
 const MOST_ROWS = 200;
 const order = new Intl.Collator(lang, { sensitivity: "base", numeric: true });
 
-/** @param {{ roster: import("./roster.js").Roster, onClose: () => void }} props */
-export function PeoplePanel({ roster, onClose }) {
+/**
+ * Beside the room, or above it where the page is narrow and `isOpen`: then it takes the focus.
+ * @param {{ roster: import("./roster.js").Roster, isOpen: boolean, onClose: () => void }} props
+ */
+export function PeoplePanel({ roster, isOpen, onClose }) {
+  const close = useRef(/** @type {HTMLButtonElement | null} */ (null));
+  useEffect(() => {
+    if (isOpen) close.current?.focus();
+  }, [isOpen]);
   const { members, typists } = roster;
   const me = user?.id;
   const sorted = [...members].sort((a, b) => Number(b.id === me) - Number(a.id === me) || order.compare(a.name, b.name));
@@ -17,7 +26,7 @@ export function PeoplePanel({ roster, onClose }) {
     <aside class="chat-people" id="chat-people" aria-label=${t("chat.people")}>
       <div class="chat-people-head">
         <h2>${t("chat.people")} <span class="quiet" data-testid="people-count">${members.length}</span></h2>
-        <button class="button is-quiet chat-people-close" onClick=${onClose}>${t("chat.people.close")}</button>
+        <button ref=${close} class="button is-quiet chat-people-close" onClick=${onClose}>${t("chat.people.close")}</button>
       </div>
       <ul>
         ${sorted.slice(0, MOST_ROWS).map((who) => html`
