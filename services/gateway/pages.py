@@ -158,7 +158,7 @@ class _Site:
 
 
 def content_security_policy(inline_scripts: Iterable[str]) -> str:
-    """Only our own files, the inline scripts with exactly this text, and images that the page itself has at hand."""
+    """Only our own files, the inline scripts with exactly this text, and images that the page has at hand."""
     hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in inline_scripts)
     scripts = " ".join(["'self'", *(f"'sha256-{digest}'" for digest in hashes)])
     return (

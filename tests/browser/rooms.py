@@ -47,7 +47,9 @@ async def enter(open_browser: OpenBrowser, url: str, name: str, room: str = "", 
 
 async def is_in(page: Page) -> None:
     """Returns once the page is in a room: then it shows itself among those who are there."""
-    await page.get_by_test_id("people-count").and_(page.get_by_text(re.compile("[1-9]"))).wait_for(state="attached")
+    await (
+        page.get_by_test_id("people-count").and_(page.get_by_text(re.compile("[1-9]"))).wait_for(state="attached")
+    )
     await page.locator(".log[aria-busy=false]").wait_for()
 
 
@@ -84,7 +86,7 @@ def room(page: Page, name: str) -> Locator:
 
 
 async def fill_room(page: Page, room: str, count: int, word: str) -> None:
-    """So many messages by this person, `<word> 1` and so on, by HTTP: no page shows them before they are opened."""
+    """So many messages by this person, who is in the room: `<word> 1`, `<word> 2` and so on."""
     send: Any = """async ([room, count, word]) => {
         const id = () => crypto.randomUUID();
         for (let number = 1; number <= count; number += 1) {
@@ -102,8 +104,8 @@ class Wire:
 
     def __init__(self) -> None:
         self.is_cut = False
-        self.lose = ""
-        """The next frame from the server that begins with this is lost."""
+        self.lose: list[str] = []
+        """Of what the server sends, the next frame that matches one of these patterns is lost, once for each."""
         self.lost: list[str] = []
         self._open: list[WebSocketRoute] = []
 
@@ -121,6 +123,11 @@ class Wire:
     def mend(self) -> None:
         self.is_cut = False
 
+    def tell(self, frame: str) -> None:
+        """As if the server had sent this."""
+        for route in self._open:
+            route.send(frame)
+
     async def _opened(self, route: WebSocketRoute) -> None:
         if self.is_cut:
             await route.close(code=1012)
@@ -129,10 +136,11 @@ class Wire:
         self._open.append(route)
 
         def passed(frame: str | bytes) -> None:
-            if self.lose and isinstance(frame, str) and frame.startswith(self.lose):
-                self.lost.append(frame)
-                self.lose = ""
-            else:
+            unlucky = next((one for one in self.lose if re.search(one, str(frame))), None)
+            if unlucky is None:
                 route.send(frame)
+            else:
+                self.lose.remove(unlucky)
+                self.lost.append(str(frame))
 
         server.on_message(passed)

@@ -23,7 +23,10 @@ async def test_two_people_talk_and_each_tells_the_own_messages_apart(
     await expect(message(ana, "hello Rui")).to_have_class(re.compile("is-mine"))
     await expect(message(rui, "hello Rui")).not_to_have_class(re.compile("is-mine"))
     for page in (ana, rui):
-        assert await texts(page, "hello Rui", "hello Ana\nin two lines") == ["hello Rui", "hello Ana\nin two lines"]
+        assert await texts(page, "hello Rui", "hello Ana\nin two lines") == [
+            "hello Rui",
+            "hello Ana\nin two lines",
+        ]
 
 
 async def test_who_comes_and_goes_is_told_once_and_a_second_tab_is_silent(
@@ -64,10 +67,10 @@ async def test_changing_rooms_moves_all_tabs_and_nothing_crosses(chat_url: str, 
     await expect(message(second, "only in the third room")).to_be_visible()
     await expect(message(rui, "only in the third room")).to_have_count(0)
     await expect(message(second, "only in the first room")).to_have_count(0)
-    await expect(room(first, "Sala 1").get_by_test_id("unread-count")).to_contain_text("1", timeout=8_000)
+    await expect(room(first, "Sala 1").get_by_test_id("badge")).to_contain_text("1", timeout=8_000)
     await room(second, "Sala 1").click()
     await expect(message(first, "only in the first room")).to_be_visible()
-    await expect(first.get_by_test_id("unread-count")).to_have_count(0)
+    await expect(first.get_by_test_id("badge")).to_have_count(0)
 
 
 async def test_typing_is_seen_by_the_others_and_ends(chat_url: str, open_browser: OpenBrowser) -> None:
@@ -89,7 +92,9 @@ async def test_typing_is_seen_by_the_others_and_ends(chat_url: str, open_browser
     await expect(line).to_have_text("", timeout=9_000)  # she goes away from the keyboard
 
 
-async def test_a_card_shows_the_e_mail_address_to_its_owner_alone(chat_url: str, open_browser: OpenBrowser) -> None:
+async def test_a_card_shows_the_e_mail_address_to_its_owner_alone(
+    chat_url: str, open_browser: OpenBrowser
+) -> None:
     ana = await enter(open_browser, chat_url, "Ana Card", "sala-1")
     rui = await enter(open_browser, chat_url, "Rui Card", "sala-1")
     await ana.get_by_test_id("me").click()
@@ -181,7 +186,9 @@ async def test_what_people_write_is_text_and_addresses_are_links(chat_url: str, 
     assert await rui.locator(".log img, .log script").count() == 0
 
 
-async def test_a_phone_shows_everything_without_scrolling_sideways(chat_url: str, open_browser: OpenBrowser) -> None:
+async def test_a_phone_shows_everything_without_scrolling_sideways(
+    chat_url: str, open_browser: OpenBrowser
+) -> None:
     phone = {"viewport": {"width": 375, "height": 700}, "has_touch": True, "is_mobile": True, "locale": "pt-BR"}
     ana = await enter(open_browser, chat_url, "Ana Fone", "sala-1", **phone)
     await write(ana, "w" * 300)

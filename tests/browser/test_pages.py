@@ -79,7 +79,7 @@ async def test_choosing_a_language_keeps_the_rest_of_the_address(serve: Serve) -
 
 
 async def test_the_policy_allows_the_import_map_and_no_other_inline_script(serve: Serve) -> None:
-    for path in ("/", "/login", "/register", "/numbers", "/fibonacci"):
+    for path in ("/", "/login", "/register", "/numbers", "/chat", "/fibonacci"):
         page = await (await serve(RUI)).get(path)
         text = await page.text()
         policy = page.headers["Content-Security-Policy"]
@@ -149,6 +149,14 @@ async def test_without_an_identity_the_numbers_lead_to_login_and_the_landing_pag
     assert "landing.js" not in re.sub(r'<script type="importmap">.*?</script>', "", text)
 
 
+async def test_the_landing_page_leads_members_to_the_rooms_and_guests_are_told_who_may_enter(serve: Serve) -> None:
+    assert '<a class="button is-main" href="/chat">' in await (await (await serve(ANA)).get("/")).text()
+    assert 'id="chat"' in await (await (await serve(ANA)).get("/chat")).text()
+    gate = await (await (await serve(RUI)).get("/chat")).text()
+    assert "The rooms are for members" in gate
+    assert 'id="chat"' not in gate
+
+
 async def test_people_get_a_page_for_what_is_missing_and_programs_a_status(serve: Serve) -> None:
     client = await serve(None)
     page = await client.get("/nothing-here", headers=HTML)
@@ -167,7 +175,7 @@ async def test_people_get_a_page_for_what_broke(serve: Serve) -> None:
 
 async def test_every_address_in_a_page_is_served(serve: Serve) -> None:
     client = await serve(RUI)
-    for path in ("/", "/numbers", "/fibonacci", "/login", "/register"):
+    for path in ("/", "/numbers", "/chat", "/fibonacci", "/login", "/register"):
         text = await (await client.get(path)).text()
         addresses = set(re.findall(r'"(/assets/[^"]+\?v=[0-9a-f]+)"', text))
         assert addresses

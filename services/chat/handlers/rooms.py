@@ -16,7 +16,7 @@ from services.chat.state import Chat
 
 @routes.handler(contract.ROOMS)
 async def rooms(chat: Chat, caller: Caller, _request: Nothing) -> Rooms:
-    """`{}` -> `{"rooms": [{"id": "sala-1", "name": "Sala 1", "members": 2, "seq": 7}, ...], "current": "sala-1"}`"""
+    """`{}` -> `{"rooms": [{"id": "sala-1", "name": "Sala 1", "members": 2, "seq": 7}], "current": "sala-1"}`"""
     current = chat.rooms.of(caller.id)
     return Rooms([room.shown() for room in chat.rooms.all()], current.id if current else None)
 

@@ -90,12 +90,12 @@ test("messages of one author within minutes are a group", () => {
 
 test("who came and went is told where it happened, together where nothing was said between", () => {
   let book = entered(undefined, { messages: run(1, 1), seq: 1 });
-  book = noticed(book, { is: "joined", user: ANA, at: "1" });
-  book = noticed(book, { is: "joined", user: RUI, at: "2" });
+  book = noticed(book, { is: "joined", user: ANA, at: "2026-03-01T09:31:00.000Z" });
+  book = noticed(book, { is: "joined", user: RUI, at: "2026-03-01T09:32:00.000Z" });
   book = added(book, [message(2)]);
-  book = noticed(book, { is: "left", user: RUI, at: "3" });
+  book = noticed(book, { is: "left", user: RUI, at: "2026-03-02T08:00:00.000Z" });
   const rows = rowsOf(book, [], OF);
-  assert.deepEqual(shape(rows), ["day", 1, "notice", 2, "notice"]);
+  assert.deepEqual(shape(rows), ["day", 1, "notice", 2, "day", "notice"]);
   assert.deepEqual(rows[2].names, ["Ana", "Rui"]);
 });
 

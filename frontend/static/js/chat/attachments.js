@@ -18,26 +18,34 @@ export function Attachments({ room, attachments }) {
 /** @param {{ room: string, one: import("./drafts.js").Attachment }} props */
 function Attachment({ room, one }) {
   const { key, name, size, type, preview, state, part, fault } = one;
+  const said = sizeOf(size);
   const isUnderWay = state === "waiting" || state === "uploading";
   const remove = isUnderWay ? t("chat.file.cancel", { name }) : t("chat.file.remove", { name });
   return html`
     <li class="attachment" data-testid="attachment" data-state=${state}>
-      ${preview ? html`<img src=${preview} alt="" />` : html`<span class="attachment-kind"><${Icon} name=${kindOf(type)} /></span>`}
+      ${preview
+        ? html`<img src=${preview} alt="" />`
+        : html`<span class="attachment-kind"><${Icon} name=${kindOf(type)} /></span>`}
       <div class="attachment-words">
         <span class="attachment-name" title=${name}>${name}</span>
         ${state === "failed"
           ? html`<span class="attachment-fault" role="alert">${fault}</span>`
-          : html`<span class="attachment-size">${isUnderWay ? t("chat.file.uploading", { size: sizeOf(size) }) : sizeOf(size)}</span>`}
+          : html`<span class="attachment-size">${isUnderWay ? t("chat.file.uploading", { size: said }) : said}</span>`}
         ${isUnderWay && html`<progress max="1" value=${part} aria-label=${name}></progress>`}
       </div>
       ${state === "failed" && html`
-        <button type="button" class="icon-button" aria-label=${t("chat.file.retry", { name })} title=${t("chat.retry")} onClick=${() => drafts.retry(room, key)}>
-          <${Icon} name="again" />
-        </button>
+        <${Act} icon="again" label=${t("chat.file.retry", { name })} onAct=${() => drafts.retry(room, key)} />
       `}
-      <button type="button" class="icon-button" aria-label=${remove} title=${remove} onClick=${() => drafts.detach(room, key)}>
-        <${Icon} name="close" />
-      </button>
+      <${Act} icon="close" label=${remove} onAct=${() => drafts.detach(room, key)} />
     </li>
+  `;
+}
+
+/** @param {{ icon: string, label: string, onAct: () => void }} props */
+function Act({ icon, label, onAct }) {
+  return html`
+    <button type="button" class="icon-button" aria-label=${label} title=${label} onClick=${onAct}>
+      <${Icon} name=${icon} />
+    </button>
   `;
 }

@@ -6,7 +6,7 @@ import { t, user } from "../page.js";
 import { connection } from "../socket.js";
 import { useStore } from "../store.js";
 import { Composer } from "./composer.js";
-import { atBottom, chat, leave, loadEarlier, reading, unreadIn } from "./conversation.js";
+import { atBottom, chat, leave, loadEarlier, reading, unread } from "./conversation.js";
 import { Icon } from "./icons.js";
 import { EMPTY, firstSeq } from "./log-book.js";
 import { rowsOf } from "./log-rows.js";
@@ -32,11 +32,15 @@ export function ChatView() {
   };
   useTitle();
   useEffect(() => showPeople(false), [room]);
+  /** @param {KeyboardEvent} event */
+  const pressed = (event) => event.key === "Escape" && showsPeople && close();
   return html`
-    <div class=${`chat-columns${showsPeople ? " shows-people" : ""}`} onKeyDown=${(/** @type {KeyboardEvent} */ event) => event.key === "Escape" && showsPeople && close()}>
+    <div class=${`chat-columns${showsPeople ? " shows-people" : ""}`} onKeyDown=${pressed}>
       <${RoomList} />
       ${room === null ? html`<${NoRoom} />` : html`
-        <${OpenRoom} room=${room} showsPeople=${showsPeople} toggle=${toggle} onPeople=${() => showPeople(!showsPeople)} />
+        <${OpenRoom}
+          room=${room} showsPeople=${showsPeople} toggle=${toggle} onPeople=${() => showPeople(!showsPeople)}
+        />
         <${PeoplePanel} roster=${roster} isOpen=${showsPeople} onClose=${close} />
       `}
     </div>
@@ -48,11 +52,11 @@ export function ChatView() {
 function useTitle() {
   const now = useStore(chat);
   const { read } = useStore(reading.store);
-  const unread = now.rooms.reduce((sum, room) => sum + unreadIn(now, room, read), 0);
+  const waiting = now.rooms.reduce((sum, room) => sum + unread(now, room, read), 0);
   const name = now.rooms.find(({ id }) => id === now.room)?.name;
   useEffect(() => {
-    document.title = `${unread > 0 ? `(${unread}) ` : ""}${name ? `${name} · Pulso` : pageTitle}`;
-  }, [unread, name]);
+    document.title = `${waiting > 0 ? `(${waiting}) ` : ""}${name ? `${name} · Pulso` : pageTitle}`;
+  }, [waiting, name]);
 }
 
 function NoRoom() {
@@ -61,32 +65,39 @@ function NoRoom() {
   return html`<section class="chat-room is-empty"><p role="status">${words}</p></section>`;
 }
 
-/** @param {{ room: string, showsPeople: boolean, toggle: import("preact").RefObject<HTMLButtonElement>, onPeople: () => void }} props */
+/**
+ * @typedef {import("preact").RefObject<HTMLButtonElement>} ButtonRef
+ * @typedef {{ showsPeople: boolean, toggle: ButtonRef, onPeople: () => void }} People
+ * @param {{ room: string } & People} props
+ */
 function OpenRoom({ room, showsPeople, toggle, onPeople }) {
-  const { rooms, phase, books, roster, isLoading, historyFault } = useStore(chat);
+  const now = useStore(chat);
+  const { rooms, phase, books, roster, isLoading, historyFault } = now;
   const { entries } = useStore(outbox.entries);
   const { read } = useStore(reading.store);
   const [isOver, dropHandlers] = useDrop(room);
   const book = books[room] ?? EMPTY;
-  const name = rooms.find(({ id }) => id === room)?.name ?? room;
+  const here = rooms.find(({ id }) => id === room) ?? { id: room, name: room, members: 0, seq: 0 };
+  const { name } = here;
   const rows = useMemo(() => {
     const mine = entries.filter((entry) => entry.room === room);
     return rowsOf(book, mine, { me, dayOf });
   }, [book, entries, room]);
-  const unread = unreadIn({ ...chat.get(), room, books }, { id: room, name, members: 0, seq: 0 }, read);
   return html`
     <section class="chat-room" aria-labelledby="room-title" ...${dropHandlers}>
       <header class="room-head">
         <h1 id="room-title">${name}</h1>
         <button
-          ref=${toggle} class="button is-quiet room-people" aria-expanded=${String(showsPeople)} aria-controls="chat-people" onClick=${onPeople}
+          ref=${toggle} class="button is-quiet room-people" onClick=${onPeople}
+          aria-expanded=${String(showsPeople)} aria-controls="chat-people"
           aria-label=${t("chat.members", { count: roster.members.length })}
         ><${Icon} name="people" /> ${phase === "in" ? roster.members.length : ""}</button>
         <${Leave} />
       </header>
       <${LogView}
-        room=${room} name=${name} rows=${rows} isReady=${phase === "in" || Boolean(books[room])} hasEarlier=${firstSeq(book) > 1}
-        isLoading=${isLoading} historyFault=${historyFault} waiting=${unread} onEarlier=${loadEarlier} onBottom=${atBottom}
+        room=${room} name=${name} rows=${rows} waiting=${unread(now, here, read)}
+        isReady=${phase === "in" || Boolean(books[room])} hasEarlier=${firstSeq(book) > 1}
+        isLoading=${isLoading} historyFault=${historyFault} onEarlier=${loadEarlier} onBottom=${atBottom}
       />
       <${Standing} typists=${roster.typists} />
       <${Composer} room=${room} name=${name} />
@@ -99,12 +110,17 @@ function Leave() {
   const [fault, setFault] = useState("");
   const go = () => leave().catch((error) => setFault(reasonOf(error)));
   return html`
-    <button class="button is-quiet room-leave" aria-label=${t("chat.leave")} title=${t("chat.leave")} onClick=${go}><${Icon} name="leave" /></button>
+    <button class="button is-quiet" aria-label=${t("chat.leave")} title=${t("chat.leave")} onClick=${go}>
+      <${Icon} name="leave" />
+    </button>
     ${fault && html`<p class="room-fault" role="alert">${fault}</p>`}
   `;
 }
 
-/** Who types; while there is no connection, what that means. @param {{ typists: import("./log-book.js").Member[] }} props */
+/**
+ * Who types; while there is no connection, what that means.
+ * @param {{ typists: import("./log-book.js").Member[] }} props
+ */
 function Standing({ typists }) {
   const { state } = useStore(connection);
   const { fault } = useStore(chat);
@@ -116,7 +132,9 @@ function Standing({ typists }) {
         ${typists.length > 0 && html`<span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>`}
         ${typists.length > 0 && typingWords(names)}
       </p>
-      <p class="standing-fault" role="status">${away ? t("chat.away") : fault ? t("chat.fault", { reason: fault }) : ""}</p>
+      <p class="standing-fault" role="status">
+        ${away ? t("chat.away") : fault ? t("chat.fault", { reason: fault }) : ""}
+      </p>
     </div>
   `;
 }
@@ -124,7 +142,8 @@ function Standing({ typists }) {
 /** @param {string[]} names */
 function typingWords(names) {
   if (names.length > NAMED_TYPISTS) return t("chat.typing.many", { count: names.length });
-  return names.length === 1 ? t("chat.typing.one", { names: names[0] }) : t("chat.typing.other", { names: together(names) });
+  const values = { names: together(names) };
+  return names.length === 1 ? t("chat.typing.one", values) : t("chat.typing.other", values);
 }
 
 /** Files that are dropped anywhere on the room. @param {string} room @returns {[boolean, object]} */

@@ -26,6 +26,7 @@ export function Composer({ room, name }) {
     if (hasKeyboard.matches) field.current?.focus();
   }, [room]);
 
+  const label = t("chat.write", { room: name });
   const chars = [...text].length;
   const hasFailed = attachments.some(({ state }) => state === "failed");
   const isEmpty = !text.trim() && attachments.length === 0;
@@ -34,6 +35,18 @@ export function Composer({ room, name }) {
   function send() {
     if (maySend) drafts.send(room);
     field.current?.focus();
+  }
+
+  /** @param {Event} event */
+  function submitted(event) {
+    event.preventDefault();
+    send();
+  }
+
+  function typed() {
+    const now = field.current?.value ?? "";
+    drafts.write(room, now);
+    typingNotice.typed(now);
   }
 
   /** While a character is being put together, Enter chooses it. @param {KeyboardEvent} event */
@@ -59,25 +72,37 @@ export function Composer({ room, name }) {
   }
 
   return html`
-    <form class="composer" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); send(); }}>
+    <form class="composer" onSubmit=${submitted}>
       <${Attachments} room=${room} attachments=${attachments} />
       <p class="composer-said" role="status">
-        ${hasFailed ? t("chat.file.failed") : isWaiting ? t("chat.waiting") : ""}
-        ${isWaiting && html` <button type="button" class="link-button" onClick=${() => drafts.stopWaiting(room)}>${t("chat.stop-waiting")}</button>`}
-        ${chars > WARN_CHARS && html` <span class=${chars > MOST_CHARS ? "is-too-long" : ""}>${t("chat.length", { chars, most: MOST_CHARS })}</span>`}
+        ${hasFailed && t("chat.file.failed")}
+        ${isWaiting && html`
+          ${t("chat.waiting")}${" "}
+          <button type="button" class="link-button" onClick=${() => drafts.stopWaiting(room)}>
+            ${t("chat.stop-waiting")}
+          </button>
+        `}
+        ${chars > WARN_CHARS && html`
+          <span class=${chars > MOST_CHARS ? "is-too-long" : ""}>${t("chat.length", { chars, most: MOST_CHARS })}</span>
+        `}
       </p>
       <div class="composer-line">
-        <button type="button" class="icon-button" aria-label=${t("chat.attach")} title=${t("chat.attach")} onClick=${() => picker.current?.click()}>
+        <button
+          type="button" class="icon-button" aria-label=${t("chat.attach")} title=${t("chat.attach")}
+          onClick=${() => picker.current?.click()}
+        >
           <${Icon} name="attach" />
         </button>
         <input ref=${picker} type="file" multiple hidden data-testid="picker" onChange=${picked} />
         <textarea
-          ref=${field} rows="1" value=${text} placeholder=${t("chat.write", { room: name })} aria-label=${t("chat.write", { room: name })}
+          ref=${field} rows="1" value=${text} placeholder=${label} aria-label=${label}
           aria-describedby="composer-hint" enterkeyhint="send" data-testid="composer"
-          onKeyDown=${pressed} onPaste=${pasted}
-          onInput=${() => { const now = field.current?.value ?? ""; drafts.write(room, now); typingNotice.typed(now); }}
+          onKeyDown=${pressed} onPaste=${pasted} onInput=${typed}
         ></textarea>
-        <button type="submit" class="send-button" aria-label=${t("chat.send")} title=${t("chat.send")} aria-disabled=${String(!maySend)}>
+        <button
+          type="submit" class="send-button" aria-label=${t("chat.send")} title=${t("chat.send")}
+          aria-disabled=${String(!maySend)}
+        >
           <${Icon} name="send" />
         </button>
       </div>

@@ -6,33 +6,20 @@
 import { user } from "../page.js";
 import { connection, on, request } from "../socket.js";
 import { createStore } from "../store.js";
-import { added, EMPTY, entered, firstSeq, hasHole, newOnes, noticed, trimmed } from "./log-book.js";
+import { added, firstSeq, hasHole } from "./log-book.js";
 import { createReading } from "./reading.js";
 import { reasonOf } from "./reason.js";
-import { arrived, gone, NOBODY, typing } from "./roster.js";
+import { bookOf, inRoom, NOT_YET, turnedTo, unreadIn, withBook, withMessage, withMove } from "./room-state.js";
+import { NOBODY, typing } from "./roster.js";
 
 const ASK_AGAIN_MS = 2000;
 const LOOK_AROUND_MS = 5000; // how old the unread counts of the other rooms may get
 const HOLE_MS = 400; // an answer may overtake an event by a moment; a hole that stays is one
-const AT_LEAST = 50;
-const KEEP = 300;
-const MOST = 500;
+const PAGE = 50;
 
 /** @typedef {import("./log-book.js").Message} Message */
-/** @typedef {import("./log-book.js").Book} Book */
-/** @typedef {{ id: string, name: string, members: number, seq: number }} Room */
-/**
- * `entering`: the room is asked for; `in`: what is shown is what is; `out`: in no room, by choice.
- * @typedef {{
- *   rooms: Room[], room: string | null, phase: "entering" | "in" | "out", books: Record<string, Book>,
- *   roster: import("./roster.js").Roster, fault: string, isLoading: boolean, historyFault: string,
- * }} Chat
- */
-
-/** @type {Chat} */
-const NOT_YET = {
-  rooms: [], room: null, phase: "entering", books: {}, roster: NOBODY, fault: "", isLoading: false, historyFault: "",
-};
+/** @typedef {import("./room-state.js").Chat} Chat */
+/** @typedef {import("./room-state.js").Room} Room */
 
 const me = user?.id ?? "";
 const LAST_ROOM = `pulso.chat.room.${me}`;
@@ -43,7 +30,7 @@ export const reading = createReading({ storage: localStorage, key: `pulso.chat.r
 let asked = 0;
 /** What the person chose, until the server has done it. @type {string | null} */
 let wanted = new URLSearchParams(location.search).get("room");
-/** The room that is being entered, and what was heard of it meanwhile: the answer may be older. @type {string | null} */
+/** The room that is being entered, and what is heard of it meanwhile: the answer may be older. @type {string | null} */
 let joining = null;
 /** @type {((chat: Chat) => Chat)[]} */
 let meanwhile = [];
@@ -54,8 +41,10 @@ const messageFollowers = new Set();
 /** Follow the rooms from each (re)connection on, and again after a gap. */
 export function followChat() {
   on("chat:message", heardMessage);
-  on("chat:joined", ({ room, user: who }) => heard(room, (now) => came(now, "joined", who)));
-  on("chat:left", ({ room, user: who }) => heard(room, (now) => came(now, "left", who)));
+  for (const is of /** @type {const} */ (["joined", "left"])) {
+    on(`chat:${is}`, ({ room, user: who }) =>
+      heard(room, (now) => withMove(now, is, who, new Date().toISOString())));
+  }
   on("chat:typing", ({ room, user: who, typing: types }) =>
     heard(room, (now) => ({ ...now, roster: typing(now.roster, who, types) })));
   on("chat:switched", ({ room }) => (room === null ? stepOut() : moved(room)));
@@ -85,6 +74,7 @@ export function onMessage(follower) {
 export function choose(room) {
   if (room === chat.get().room && chat.get().phase === "in") return;
   wanted = room;
+  turnTo(room);
   comeIn();
 }
 
@@ -117,14 +107,14 @@ export async function comeIn() {
 /** Messages before the first one that is shown. */
 export async function loadEarlier() {
   const { room, books, phase, isLoading } = chat.get();
-  const before = room ? firstSeq(books[room] ?? EMPTY) : 1;
+  const before = room && books[room] ? firstSeq(books[room]) : 1;
   if (!room || phase !== "in" || isLoading || before <= 1) return;
   chat.set({ isLoading: true, historyFault: "" });
   try {
-    const { messages } = await request("chat:history", { room, before, limit: AT_LEAST });
+    const { messages } = await request("chat:history", { room, before, limit: PAGE });
     // Where the room began anew meanwhile these are not what comes before it.
-    change(room, (book) => (firstSeq(book) === before ? added(book, messages) : book));
-    chat.set({ isLoading: false });
+    const now = withBook(chat.get(), room, (book) => (firstSeq(book) === before ? added(book, messages) : book));
+    chat.set({ ...now, isLoading: false });
   } catch (error) {
     chat.set({ isLoading: false, historyFault: reasonOf(error) });
   }
@@ -138,52 +128,48 @@ export function atBottom(isThere) {
 
 /** The person has written: what came before is answered. @param {string} room */
 export function answered(room) {
-  change(room, (book) => (book.since === null ? book : { ...book, since: null }));
+  chat.set(withBook(chat.get(), room, (book) => (book.since === null ? book : { ...book, since: null })));
 }
 
-/** How many messages by others wait in a room. @param {Chat} now @param {Room} room @param {Record<string, number>} read */
-export function unreadIn({ room: current, books }, { id, seq }, read) {
-  const book = books[id];
-  if (id === current && book) return newOnes(book, read[id] ?? 0, me);
-  return Math.max(0, seq - (read[id] ?? seq));
-}
+/**
+ * How many messages by others wait in a room.
+ * @param {Chat} now @param {Room} room @param {Record<string, number>} read
+ */
+export const unread = (now, room, read) => unreadIn(now, room, read, me);
 
 /** A message is in its room; also as the answer to sending it. @param {Message} message */
 export function heardMessage(message) {
-  heard(message.room, (now) => withMessage(now, message));
-  if (message.room !== chat.get().room) return;
+  const { room } = message;
+  heard(room, (now) => withMessage(now, message, { me, isSeen: isSeen(), read: reading.of(room) }));
+  if (room !== chat.get().room) return;
   markRead();
   for (const follower of messageFollowers) follower(message);
-  if (isTorn(message.room)) setTimeout(() => isTorn(message.room) && comeIn(), HOLE_MS);
+  if (isTorn(room)) setTimeout(() => isTorn(room) && comeIn(), HOLE_MS);
 }
 
 /** @param {string} room @param {number} ask */
 async function join(room, ask) {
+  turnTo(room);
   const known = chat.get().books[room];
-  if (room !== chat.get().room) turnTo(room);
   joining = room;
   meanwhile = [];
   const answer = await request("chat:join", { room, after: known ? known.upTo : startOf(room) });
   if (ask !== asked) return;
   wanted = joining = null;
   localStorage.setItem(LAST_ROOM, room);
-  const book = entered(known && chat.get().books[room], answer);
-  const read = reading.of(room) ?? answer.seq;
-  const since = newOnes(book, read, me) > 0 ? (book.since ?? read) : book.since;
-  const roster = { members: answer.members, typists: [] };
-  const books = { ...chat.get().books, [room]: { ...book, since } };
-  /** @type {Chat} */
-  let now = { ...chat.get(), phase: "in", roster, fault: "", books };
-  for (const news of meanwhile) now = news(now);
-  chat.set(now);
+  const reader = { me, read: reading.of(room), isKnown: Boolean(known) };
+  chat.set(meanwhile.reduce((now, news) => news(now), inRoom(chat.get(), answer, reader)));
   for (const message of answer.messages) for (const follower of messageFollowers) follower(message);
   markRead();
 }
 
-/** Where to begin in a room that this tab has not seen: with all that is unread, and some of what was before. @param {string} room */
+/**
+ * Where to begin in a room that this tab has not seen: with all that is unread, and some of what was before.
+ * @param {string} room
+ */
 function startOf(room) {
   const seq = chat.get().rooms.find(({ id }) => id === room)?.seq ?? 0;
-  return Math.max(0, Math.min(reading.of(room) ?? seq, seq - AT_LEAST));
+  return Math.max(0, Math.min(reading.of(room) ?? seq, seq - PAGE));
 }
 
 /** Another tab has moved. @param {string} room */
@@ -195,14 +181,11 @@ async function moved(room) {
   });
 }
 
-/** Show another room: what is known of it at once, the rest once it is entered. @param {string} room */
+/** @param {string} room */
 function turnTo(room) {
-  const { room: last, books } = chat.get();
+  if (room === chat.get().room) return;
   isAtBottom = false; // until it is shown, and seen
-  const left = last && books[last] ? { [last]: { ...trimmed(books[last], KEEP), since: null } } : {};
-  chat.set({
-    room, phase: "entering", roster: NOBODY, historyFault: "", isLoading: false, books: { ...books, ...left },
-  });
+  chat.set(turnedTo(chat.get(), room));
 }
 
 function stepOut() {
@@ -252,45 +235,12 @@ function heard(room, news) {
   if (room === now.room && now.books[room]) chat.set(news(now));
 }
 
-/** @param {Chat} now @param {Message} message @returns {Chat} */
-function withMessage(now, message) {
-  const { room, author, seq } = message;
-  const book = now.books[room] ?? EMPTY;
-  let next = added(book, [message]);
-  if (isSeen()) {
-    if (next.messages.length > MOST) next = trimmed(next, KEEP);
-  } else if (author.id !== me && next !== book) {
-    const read = reading.of(room) ?? seq - 1;
-    if (next.since === null || read >= seq - 1) next = { ...next, since: read };
-  }
-  return { ...now, books: { ...now.books, [room]: next }, roster: typing(now.roster, author, false) };
-}
-
-/** @param {Chat} now @param {"joined" | "left"} is @param {import("./log-book.js").Member} who @returns {Chat} */
-function came(now, is, who) {
-  const room = /** @type {string} */ (now.room);
-  const book = noticed(now.books[room] ?? EMPTY, { is, user: who, at: new Date().toISOString() });
-  const roster = is === "joined" ? arrived(now.roster, who) : gone(now.roster, who);
-  return { ...now, roster, books: { ...now.books, [room]: book } };
-}
-
 /** @param {string} room */
-const isTorn = (room) => chat.get().room === room && chat.get().phase === "in" && hasHole(bookOf(room));
+const isTorn = (room) => chat.get().room === room && chat.get().phase === "in" && hasHole(bookOf(chat.get(), room));
 
 const isSeen = () => isAtBottom && !document.hidden;
 
-/** @param {string} room */
-const bookOf = (room) => chat.get().books[room] ?? EMPTY;
-
-/** @param {string} room @param {(book: Book) => Book} to */
-function change(room, to) {
-  const { books } = chat.get();
-  const book = books[room];
-  const next = book && to(book);
-  if (next && next !== book) chat.set({ books: { ...books, [room]: next } });
-}
-
 function markRead() {
   const { room, phase } = chat.get();
-  if (room && phase === "in" && isSeen()) reading.readTo(room, bookOf(room).upTo);
+  if (room && phase === "in" && isSeen()) reading.readTo(room, bookOf(chat.get(), room).upTo);
 }

@@ -13,7 +13,10 @@ const AT_ONCE = 3;
  *   state: "waiting" | "uploading" | "done" | "failed", part: number, file: SentFile | null, fault: string,
  * }} Attachment `preview` is the address of an image, `part` goes from 0 to 1
  */
-/** @typedef {{ text: string, attachments: Attachment[], isWaiting: boolean }} Draft `isWaiting`: to be sent once the files are up */
+/**
+ * `isWaiting`: it is to be sent once the files are up.
+ * @typedef {{ text: string, attachments: Attachment[], isWaiting: boolean }} Draft
+ */
 
 /** @type {Draft} */
 export const NO_DRAFT = { text: "", attachments: [], isWaiting: false };
@@ -103,8 +106,7 @@ export function createDrafts({ storage, key, newId, upload, previewOf, forget, r
       const fresh = [...files].map((file) => {
         const id = newId();
         sources.set(id, file);
-        const { name, size, type } = file;
-        return { key: id, name, size, type, preview: previewOf(file), state: /** @type {const} */ ("waiting"), part: 0, file: null, fault: "" };
+        return { ...described(file), key: id, preview: previewOf(file) };
       });
       change(room, { attachments: [...of(room).attachments, ...fresh] });
       goOn();
@@ -126,12 +128,15 @@ export function createDrafts({ storage, key, newId, upload, previewOf, forget, r
       goOn();
     },
 
-    /** Put a message that was not sent back, where nothing else is being written. @param {string} room @param {string} text @param {SentFile[]} files */
+    /**
+     * Put back a message that was not sent, above what is being written.
+     * @param {string} room @param {string} text @param {SentFile[]} files
+     */
     restore(room, text, files) {
-      const back = files.map((file) => ({
-        key: newId(), name: file.name, size: file.size, type: file.type, preview: file.type.startsWith("image/") ? file.url : "",
-        state: /** @type {const} */ ("done"), part: 1, file, fault: "",
-      }));
+      const back = files.map((file) => {
+        const preview = file.type.startsWith("image/") ? file.url : "";
+        return { ...described(file), key: newId(), preview, state: /** @type {const} */ ("done"), part: 1, file };
+      });
       const now = of(room);
       const texts = [text, now.text].filter(Boolean).join("\n");
       change(room, { text: texts, attachments: [...back, ...now.attachments] });
@@ -158,12 +163,18 @@ export function createDrafts({ storage, key, newId, upload, previewOf, forget, r
   return this_;
 }
 
+/** @param {{ name: string, size: number, type: string }} file @returns {Attachment} */
+function described({ name, size, type }) {
+  return { key: "", name, size, type, preview: "", state: "waiting", part: 0, file: null, fault: "" };
+}
+
 /** @param {Record<string, Draft>} drafts @returns {Record<string, Draft>} */
 function kept(drafts) {
   /** @type {Record<string, Draft>} */
   const result = {};
   for (const [room, { text, attachments }] of Object.entries(drafts)) {
-    const files = attachments.filter(({ state }) => state === "done").map((one) => ({ ...one, preview: previewLater(one) }));
+    const done = attachments.filter(({ state }) => state === "done");
+    const files = done.map((one) => ({ ...one, preview: previewLater(one) }));
     if (text || files.length > 0) result[room] = { text, attachments: files, isWaiting: false };
   }
   return result;

@@ -2,9 +2,16 @@
 
 /** @typedef {{ id: string, name: string }} Member */
 /** @typedef {{ id: string, name: string, url: string, type: string, size: number }} SentFile */
-/** @typedef {{ seq: number, id: string, room: string, author: Member, text: string, files: SentFile[], at: string }} Message */
+/**
+ * @typedef {{
+ *   seq: number, id: string, room: string, author: Member, text: string, files: SentFile[], at: string,
+ * }} Message
+ */
 
-/** Somebody entered or left after the message with this `seq`. @typedef {{ key: string, is: "joined" | "left", user: Member, seq: number, at: string }} Notice */
+/**
+ * Somebody entered or left after the message with this `seq`.
+ * @typedef {{ key: string, is: "joined" | "left", user: Member, seq: number, at: string }} Notice
+ */
 
 /**
  * `messages` ascend by `seq`. Up to `upTo` none is missing among them: from there a rejoin goes on.

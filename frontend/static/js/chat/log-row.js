@@ -36,18 +36,18 @@ export class LogRow extends Component {
       case "day":
         return html`<li class="row-day" data-key=${row.key} data-testid="day"><span>${dayName(row.at)}</span></li>`;
       case "unread":
-        return html`<li class="row-unread" data-key=${row.key} id="unread" data-testid="unread"><span>${t("chat.unread")}</span></li>`;
+        return html`
+          <li class="row-unread" data-key=${row.key} id="unread" data-testid="unread">
+            <span>${t("chat.unread")}</span>
+          </li>
+        `;
       case "notice":
         return html`<li class="row-notice" data-key=${row.key} data-testid="notice">${said(row)}</li>`;
       case "message": {
-        const { author, text, files, at } = row.message;
-        return html`<${Message} id=${row.key} author=${author} text=${text} files=${files} at=${at} state="sent" isFirst=${row.isFirst} />`;
+        return html`<${Message} ...${row.message} id=${row.key} state="sent" isFirst=${row.isFirst} />`;
       }
       default: {
-        const { text, files, at, state } = row.entry;
-        return html`
-          <${Message} id=${row.key} author=${ME} text=${text} files=${files} at=${at} state=${state} isFirst=${row.isFirst} entry=${row.entry} />
-        `;
+        return html`<${Message} ...${row.entry} author=${ME} isFirst=${row.isFirst} entry=${row.entry} />`;
       }
     }
   }
@@ -77,7 +77,9 @@ function Message({ id, author, text, files, at, state, isFirst, entry }) {
       <div class="message-body">
         ${isFirst && html`<${Author} author=${author} isMine=${isMine} />`}
         <div class="bubble">
-          ${files.length > 0 && html`<div class="sent-files">${files.map((file) => html`<${SentFile} key=${file.id} file=${file} />`)}</div>`}
+          ${files.length > 0 && html`
+            <div class="sent-files">${files.map((file) => html`<${SentFile} key=${file.id} file=${file} />`)}</div>
+          `}
           ${text && html`<p class="message-text" data-testid="text">${piecesOf(text).map(piece)}</p>`}
           <p class="message-foot">
             <time datetime=${at} title=${inFull(at)}>${timeOf(at)}</time>

@@ -50,7 +50,9 @@ export function rowsOf(book, entries, { me, dayOf }) {
   /** @param {number} seq */
   function tellUpTo(seq) {
     while (notices.length > 0 && notices[0].seq <= seq) {
-      tell(rows, /** @type {Notice} */ (notices.shift()));
+      const notice = /** @type {Notice} */ (notices.shift());
+      beginDay(notice.at);
+      tell(rows, notice);
       last = null;
     }
   }
@@ -74,7 +76,10 @@ export function rowsOf(book, entries, { me, dayOf }) {
   return rows;
 }
 
-/** The line stands above the first message of others, once all before it is there. @param {Book} book @param {string} me */
+/**
+ * The line stands above the first message of others, once all before it is there.
+ * @param {Book} book @param {string} me
+ */
 function firstUnread({ messages, since }, me) {
   if (since === null || messages.length === 0 || messages[0].seq > since + 1) return null;
   return messages.find(({ seq, author }) => seq > since && author.id !== me)?.seq ?? null;

@@ -107,11 +107,17 @@ export class LogView extends Component {
           ref=${this.box} class="log" role="log" tabindex="0" aria-label=${t("chat.log", { room: name })}
           aria-busy=${String(isLoading || !isReady)} data-testid="log" onScroll=${() => this.look()}
         >
-          <${Top} isReady=${isReady} hasEarlier=${hasEarlier} fault=${historyFault} isEmpty=${rows.length === 0} onEarlier=${onEarlier} />
+          <${Top}
+            isReady=${isReady} hasEarlier=${hasEarlier} fault=${historyFault} isEmpty=${rows.length === 0}
+            onEarlier=${onEarlier}
+          />
           <ol class="log-rows">${rows.map((row) => html`<${LogRow} key=${row.key} row=${row} />`)}</ol>
         </div>
         ${!isAtBottom && html`
-          <button class=${`to-bottom${waiting > 0 ? " has-new" : ""}`} onClick=${() => this.toBottom()} data-testid="to-bottom">
+          <button
+            class=${`to-bottom${waiting > 0 ? " has-new" : ""}`} data-testid="to-bottom"
+            onClick=${() => this.toBottom()}
+          >
             <${Icon} name="down" /> ${newWords(waiting)}
           </button>
         `}
@@ -126,14 +132,21 @@ function newWords(count) {
   return count === 1 ? t("chat.new.one") : t("chat.new.other", { count });
 }
 
-/** @param {{ isReady: boolean, hasEarlier: boolean, fault: string, isEmpty: boolean, onEarlier: () => void }} props */
+/**
+ * @typedef {{ isReady: boolean, hasEarlier: boolean, fault: string, isEmpty: boolean, onEarlier: () => void }} TopProps
+ * @param {TopProps} props
+ */
 function Top({ isReady, hasEarlier, fault, isEmpty, onEarlier }) {
   if (fault) {
-    return html`<p class="log-top">${fault} <button class="link-button" onClick=${onEarlier}>${t("chat.retry")}</button></p>`;
+    return html`
+      <p class="log-top">${fault} <button class="link-button" onClick=${onEarlier}>${t("chat.retry")}</button></p>
+    `;
   }
   if (isEmpty && isReady) {
     return html`<p class="log-empty">${t("chat.empty")}</p>`;
   }
-  if (isEmpty || hasEarlier) return html`<p class="log-top"><span class="spinner" aria-hidden="true"></span>${t("chat.loading")}</p>`;
+  if (isEmpty || hasEarlier) {
+    return html`<p class="log-top"><span class="spinner" aria-hidden="true"></span>${t("chat.loading")}</p>`;
+  }
   return html`<p class="log-top">${t("chat.beginning")}</p>`;
 }

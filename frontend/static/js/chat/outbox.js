@@ -16,7 +16,13 @@ const PASSING = new Set(["offline", "timeout", "unavailable", "rate_limited", "i
 /** @typedef {import("./log-book.js").Message} Message */
 /** @typedef {import("./log-book.js").SentFile} SentFile */
 /** @typedef {"queued" | "sending" | "failed"} EntryState */
-/** @typedef {{ id: string, room: string, text: string, files: SentFile[], at: string, state: EntryState, fault: string, code: string }} Entry */
+/**
+ * `code` and `fault` say why it failed: one of the server's codes, and its words.
+ * @typedef {{
+ *   id: string, room: string, text: string, files: SentFile[], at: string,
+ *   state: EntryState, code: string, fault: string,
+ * }} Entry
+ */
 
 /**
  * @typedef {{

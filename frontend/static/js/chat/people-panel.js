@@ -1,5 +1,5 @@
 /** Who is in the room. */
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 
 import { html } from "../html.js";
 import { lang, t, user } from "../page.js";
@@ -18,29 +18,41 @@ export function PeoplePanel({ roster, isOpen, onClose }) {
   useEffect(() => {
     if (isOpen) close.current?.focus();
   }, [isOpen]);
-  const { members, typists } = roster;
-  const me = user?.id;
-  const sorted = [...members].sort((a, b) => Number(b.id === me) - Number(a.id === me) || order.compare(a.name, b.name));
-  const typing = new Set(typists.map(({ id }) => id));
+  const list = useMemo(() => html`<${People} roster=${roster} />`, [roster]); // it is not looked at with each message
   return html`
     <aside class="chat-people" id="chat-people" aria-label=${t("chat.people")}>
       <div class="chat-people-head">
-        <h2>${t("chat.people")} <span class="quiet" data-testid="people-count">${members.length}</span></h2>
-        <button ref=${close} class="button is-quiet chat-people-close" onClick=${onClose}>${t("chat.people.close")}</button>
+        <h2>${t("chat.people")} <span class="quiet" data-testid="people-count">${roster.members.length}</span></h2>
+        <button ref=${close} class="button is-quiet chat-people-close" onClick=${onClose}>
+          ${t("chat.people.close")}
+        </button>
       </div>
-      <ul>
-        ${sorted.slice(0, MOST_ROWS).map((who) => html`
-          <li key=${who.id}>
-            <button class="member" data-testid="member" onClick=${() => showCard(who)}>
-              <${Initial} who=${who} />
-              <span class="member-name">${who.name}</span>
-              ${who.id === me && html`<span class="member-mark">${t("chat.you")}</span>`}
-              ${typing.has(who.id) && html`<span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>`}
-            </button>
-          </li>
-        `)}
-      </ul>
-      ${members.length > MOST_ROWS && html`<p class="quiet">${t("chat.people.more", { count: members.length - MOST_ROWS })}</p>`}
+      ${list}
     </aside>
+  `;
+}
+
+/** @param {{ roster: import("./roster.js").Roster }} props */
+function People({ roster: { members, typists } }) {
+  const me = user?.id;
+  const others = members.filter(({ id }) => id !== me).sort((a, b) => order.compare(a.name, b.name));
+  const sorted = [...members.filter(({ id }) => id === me), ...others];
+  const typing = new Set(typists.map(({ id }) => id));
+  return html`
+    <ul>
+      ${sorted.slice(0, MOST_ROWS).map((who) => html`
+        <li key=${who.id}>
+          <button class="member" data-testid="member" onClick=${() => showCard(who)}>
+            <${Initial} who=${who} />
+            <span class="member-name">${who.name}</span>
+            ${who.id === me && html`<span class="member-mark">${t("chat.you")}</span>`}
+            ${typing.has(who.id) && html`<span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>`}
+          </button>
+        </li>
+      `)}
+    </ul>
+    ${members.length > MOST_ROWS && html`
+      <p class="quiet">${t("chat.people.more", { count: members.length - MOST_ROWS })}</p>
+    `}
   `;
 }

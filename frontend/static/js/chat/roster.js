@@ -18,8 +18,12 @@ export const gone = ({ members, typists }, user) => ({
   typists: without(typists, user),
 });
 
-/** In the order in which they began. @param {Roster} roster @param {Member} user @param {boolean} types @returns {Roster} */
-export function typing({ members, typists }, user, types) {
-  if (types && typists.some(({ id }) => id === user.id)) return { members, typists };
+/**
+ * In the order in which they began; the same roster where nothing changes.
+ * @param {Roster} roster @param {Member} user @param {boolean} types @returns {Roster}
+ */
+export function typing(roster, user, types) {
+  const { members, typists } = roster;
+  if (typists.some(({ id }) => id === user.id) === types) return roster;
   return { members, typists: types ? [...typists, user] : without(typists, user) };
 }

@@ -27,7 +27,10 @@ export function UserCard() {
   /** A click beside the card is one on the dialog itself. @param {MouseEvent} event */
   const clicked = (event) => event.target === place.current && place.current?.close();
   return html`
-    <dialog ref=${place} class="card" aria-labelledby="card-name" data-testid="card" onClick=${clicked} onClose=${() => card.set(NONE)}>
+    <dialog
+      ref=${place} class="card" aria-labelledby="card-name" data-testid="card"
+      onClick=${clicked} onClose=${() => card.set(NONE)}
+    >
       ${who && html`<${Content} who=${who} onClose=${() => place.current?.close()} />`}
     </dialog>
   `;
@@ -38,7 +41,9 @@ function Content({ who, onClose }) {
   const isMe = who.id === user?.id;
   return html`
     <div class="card-content">
-      <button class="icon-button card-close" aria-label=${t("chat.card.close")} onClick=${onClose}><${Icon} name="close" /></button>
+      <button class="icon-button card-close" aria-label=${t("chat.card.close")} onClick=${onClose}>
+        <${Icon} name="close" />
+      </button>
       <${Initial} who=${who} />
       <h2 id="card-name">${who.name}</h2>
       ${isMe ? html`<${Own} />` : html`<p class="quiet">${t("chat.card.other")}</p>`}
