@@ -21,7 +21,7 @@ import structlog
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Dialect, ExceptionContext, Executable, event
+from sqlalchemy import Connection, Dialect, ExceptionContext, Executable, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
@@ -83,6 +83,15 @@ class Store:
         self._waiting.append((change, committed))
         self._wake.set()
         return await committed
+
+    async def size_bytes(self) -> int:
+        """What is stored takes so much of the disk; room that deleted rows have left is not counted."""
+        async with self.read() as connection:
+            all_, free, bytes_each = [
+                await connection.scalar(text(f"PRAGMA {name}"))
+                for name in ("page_count", "freelist_count", "page_size")
+            ]
+        return (int(all_) - int(free)) * int(bytes_each)
 
     async def run(self) -> None:
         """Commit what waits, until the store is closed and nothing waits any more."""

@@ -411,3 +411,18 @@ async def test_parameters_in_another_order_than_the_statement_has_are_refused(st
     wrong = Many(text("INSERT INTO thing (name, size) VALUES (:name, :size)"), "size", "name")
     with pytest.raises(ValueError, match="in this order"):
         await store.write(lambda connection: wrong.run(connection, [(1, "a")]))
+
+
+async def test_the_size_is_that_of_what_is_stored_without_what_was_deleted(store: Store) -> None:
+    async def fill(connection: AsyncConnection) -> None:
+        insert = text("INSERT INTO thing VALUES (:name, 1, zeroblob(10000))")
+        await connection.execute(insert, [{"name": str(number)} for number in range(100)])
+
+    async def empty(connection: AsyncConnection) -> None:
+        await connection.execute(text("DELETE FROM thing"))
+
+    before = await store.size_bytes()
+    await store.write(fill)
+    assert 1_000_000 < await store.size_bytes() - before < 1_500_000
+    await store.write(empty)
+    assert await store.size_bytes() - before < 50_000
