@@ -128,6 +128,12 @@ class GatewaySettings(IdentitySettings):
         "Networks of the proxies whose X-Forwarded-For and -Proto are believed, separated by commas.",
         check=lambda networks: next(filter(None, map(_network_complaint, networks)), None),
     )
+    journal: bool = setting(True, "Whether messages are kept in the log of all messages.")
+    journal_spool_megabytes: int = setting(
+        256,
+        "Disk that a gateway gives to messages on their way to the log, in MiB; beyond, the oldest are dropped.",
+        check=between(8, 1_000_000),
+    )
     limit_connections_per_address: int = setting(
         1000, "Sockets from one address on a gateway; 0: no limit.", check=at_least(0)
     )
@@ -171,7 +177,17 @@ def _network_complaint(text: str) -> str | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class JournalSettings:
+    journal_days: int = setting(
+        30, "How long messages stay in the log of all messages, in days.", check=between(1, 3650)
+    )
+    journal_megabytes: int = setting(
+        1024, "How large that log may become, in MiB; the oldest messages go first.", check=between(8, 10_000_000)
+    )
+
+
 ALL: Final = (
     KitSettings, GatewaySettings, AuthSettings, NumbersSettings, GraceSettings, SalesSettings, ClientSettings,
-    ChatSettings,
+    ChatSettings, JournalSettings,
 )  # fmt: skip

@@ -7,14 +7,17 @@ import os
 
 from pulso import log
 from pulso.probes import Health, ops_server
-from pulso.process import load_or_exit, run_until_signal
+from pulso.process import faults_exit, load_or_exit, run_until_signal
 from pulso.settings import KitSettings
+from pulso.shard import check_folder
 from services.gateway.app import serve_gateway
 from services.settings import ALL, GatewaySettings
 
 
 def main() -> None:
     kit, settings = load_or_exit((KitSettings, GatewaySettings), os.environ, known=ALL)
+    with faults_exit():
+        check_folder(kit.data)
     log.configure(level=kit.log_level, form=kit.log_format)
 
     async def run(stop: asyncio.Event) -> None:

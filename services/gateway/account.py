@@ -16,6 +16,7 @@ from pulso.contract import Caller, Endpoint, Nothing
 from pulso.errors import ServiceError
 from services.auth import contract as auth
 from services.gateway.api import json_response
+from services.gateway.heard import CALLER, PAYLOAD
 from services.gateway.limits import AccountLimits, Turns
 from services.gateway.requests import Edge, json_body
 from services.gateway.sessions import Sessions
@@ -107,6 +108,8 @@ class Account:
         return self._signed_in(request, signed_in)
 
     def _signed_in(self, request: web.Request, signed_in: auth.SignedIn) -> web.Response:
+        user = signed_in.user
+        request[CALLER] = Caller(user.id, user.name, user.kind)
         body = auth.AccessToken(signed_in.user, signed_in.access_token, signed_in.expires_in)
         response = json_response(msgspec.json.encode(body))
         self._sessions.set_cookie(request, response, signed_in)
@@ -115,6 +118,7 @@ class Account:
     async def _sign_out(self, request: web.Request, endpoint: Endpoint[Nothing, Nothing]) -> web.Response:
         """The cookie goes even where the session is over already."""
         caller: Caller = await self._sessions.of_request(request)
+        request[CALLER] = caller
         if caller.kind != "anonymous":
             await self._sessions.ask_auth(endpoint, Nothing(), caller)
         response = json_response(b"{}")
@@ -124,6 +128,7 @@ class Account:
 
 async def _decoded(request: web.Request, kind: type[Req]) -> Req:
     body = await json_body(request)
+    request[PAYLOAD] = body
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as fault:

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from pulso.contract import Caller, EndpointManifest, properties_of
 from pulso.errors import HTTP_STATUS, ServiceError
+from services.gateway.heard import CALLER, IS_PRIVATE, PAYLOAD
 from services.gateway.relay import Relay
 from services.gateway.requests import bearer_token, json_body
 from services.gateway.sessions import Sessions, unauthorized
@@ -35,6 +36,7 @@ class Api:
 
     async def _post(self, request: web.Request) -> web.Response:
         caller = await self._caller(request)
+        request[CALLER] = caller
         takes_files = self._relay.upload_endpoint(_name(request))
         if takes_files is not None:
             result = await self._uploads.receive(request, caller, takes_files, request[REQUEST_ID])
@@ -47,6 +49,7 @@ class Api:
         if route is None or not route.endpoint.reads:
             raise ServiceError("not_found", f"There is no GET /api/{name.replace(':', '/')}.")
         caller = await self._caller(request)
+        request[CALLER] = caller
         return await self._answer(request, caller, query_payload(request, route.endpoint))
 
     async def _jwks(self, _request: web.Request) -> web.Response:
@@ -63,6 +66,9 @@ class Api:
         return await self._sessions.of_request(request)
 
     async def _answer(self, request: web.Request, caller: Caller, payload: bytes) -> web.Response:
+        route = self._relay.manifests.routes.get(_name(request))
+        request[PAYLOAD] = payload
+        request[IS_PRIVATE] = route is not None and route.endpoint.private
         result = await self._relay.http(_name(request), payload, caller, request_id=request[REQUEST_ID])
         return json_response(result)
 

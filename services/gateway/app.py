@@ -27,8 +27,9 @@ from services.gateway import contract, metrics
 from services.gateway.account import Account
 from services.gateway.api import Api
 from services.gateway.assets import setup_assets
+from services.gateway.heard import Heard
 from services.gateway.hub import Hub
-from services.gateway.journal import Journal
+from services.gateway.journal import SPOOLS, Journal
 from services.gateway.limits import AccountLimits, SocketCounts, account_limits
 from services.gateway.pages import setup_pages
 from services.gateway.relay import MAX_PAYLOAD_BYTES, Relay
@@ -96,7 +97,8 @@ async def serve_gateway(settings: GatewaySettings, kit: KitSettings, health: Hea
             health.watch("gateway.http", lambda: "stopping")
             log.info("draining", service="gateway")
             await gateway.sockets.close_gradually(CLOSE_WITHIN_S)
-            await gateway.journal.flush()
+        # After the loop that flushes it, and the last request.
+        await gateway.journal.close()
         gateway.announcer.leave()
         await up.bus.settle()
 
@@ -110,8 +112,15 @@ def compose(
     tasks: Tasks,
 ) -> Gateway:
     edge = Edge(trusted_proxies=settings.trusted_proxies, origins=settings.origins)
-    stream = f"{kit.redis_prefix}:journal"
-    journal = Journal(up.link, stream=stream, gateway=up.instance, now=time.time)
+    journal = Journal(
+        up.link,
+        prefix=kit.redis_prefix,
+        gateway=up.instance,
+        spools=kit.data / SPOOLS,
+        spool_bytes=settings.journal_spool_megabytes << 20,
+        now=time.time,
+        is_on=settings.journal,
+    )
     announcer = Announcer(up.bus, gateway=up.instance)
     hub = Hub(up.bus, journal, announcer, tasks, now=_now)
     relay = Relay(up.bus, up.link, journal)
@@ -120,7 +129,7 @@ def compose(
         per_address=settings.limit_connections_per_address, per_user=settings.limit_connections_per_user
     )
     sockets = Sockets(
-        relay, hub, sessions, counts, tasks,
+        relay, hub, sessions, counts, journal, tasks,
         events_per_second=settings.limit_events_per_second, more_headers=secure_lines(edge),
     )  # fmt: skip
     account = Account(sessions, edge, limits, guests_allowed=settings.guests)
@@ -130,7 +139,8 @@ def compose(
 
 def application(gateway: Gateway, settings: GatewaySettings) -> web.Application:
     """The routes. Assets and pages come last, so that nothing of theirs can hide an endpoint."""
-    app = web.Application(middlewares=[guard(gateway.edge, gateway.sessions)], client_max_size=MAX_PAYLOAD_BYTES)
+    outermost = guard(gateway.edge, gateway.sessions, Heard(gateway.journal))
+    app = web.Application(middlewares=[outermost], client_max_size=MAX_PAYLOAD_BYTES)
     app.on_response_prepare.append(secure_headers(gateway.edge))
     gateway.sockets.attach(app)
     gateway.account.add_routes(app)

@@ -72,11 +72,12 @@ class Relay:
         def on_reply(reply: Reply) -> None:
             outcome = reply.code or "ok"
             received[outcome,] += 1
-            came_in(caller, name, payload, outcome, private=private)
+            came_in(caller, name, payload, outcome, private=private, at_ms=arrived_ms)
             if ack and connection.is_open:
                 connection.send(ack_frame(ack, reply.payload))
 
         received, came_in, caller = metrics.RECEIVED.counts, self._journal.came_in, connection.caller
+        arrived_ms = self._journal.now_ms()
         if not connection.bucket.take(self._loop.time()):
             on_reply(_refused(_too_many()))
         elif len(payload) > MAX_PAYLOAD_BYTES:
@@ -110,7 +111,6 @@ class Relay:
         return route
 
     async def _ask(self, route: Route, payload: bytes, caller: Caller, request_id: str) -> bytes:
-        endpoint = route.endpoint
         replied: asyncio.Future[Reply] = self._loop.create_future()
 
         def on_reply(reply: Reply) -> None:
@@ -118,10 +118,7 @@ class Relay:
                 replied.set_result(reply)
 
         self._request(route, caller, payload, on_reply, request_id)
-        reply = await replied
-        if endpoint.surface is not Surface.INTERNAL:  # no client has sent that
-            self._journal.came_in(caller, endpoint.name, payload, reply.code or "ok", private=endpoint.private)
-        return result_of(reply)
+        return result_of(await replied)
 
     def greet(self, connection: Connection) -> None:
         """Tell each service that wants to know of this connection, again and again until it has answered."""

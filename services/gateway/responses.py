@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 from aiohttp import web
@@ -14,6 +14,7 @@ from pulso.errors import Code, ServiceError
 from services.gateway.account import NEW_COOKIE
 from services.gateway.api import REQUEST_ID, error_response
 from services.gateway.engine.handshake import Handshake
+from services.gateway.heard import Heard
 from services.gateway.requests import Edge, bearer_token
 from services.gateway.sessions import Sessions
 
@@ -52,28 +53,34 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def guard(edge: Edge, sessions: Sessions) -> Any:
-    """The outermost middleware: nothing leaves the gateway but an answer with a code."""
+def guard(edge: Edge, sessions: Sessions, heard: Heard) -> Any:
+    """The outermost middleware: nothing leaves the gateway but an answer with a code, and the journal has it."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith(_SOCKET_PATH):
             return await handler(request)
+        arrived_ms = heard.now_ms()
         named = request.headers.get("X-Request-Id", "")
+        outcome: Code | Literal["ok"] = "ok"
         request[REQUEST_ID] = named if _REQUEST_ID.fullmatch(named) else secrets.token_hex(8)
         try:
             if request.method in _CHANGING and bearer_token(request) is None:
                 edge.check_forgery(request)
             response = await handler(request)
         except ServiceError as error:
+            outcome = error.code
             response = error_response(error)
         except web.HTTPException as answer:
+            outcome = code_of(answer)
             response = as_error(answer)
         except Exception:  # the boundary where whatever went wrong becomes a code
+            outcome = "internal"
             log.exception("request failed", path=request.path, request=request[REQUEST_ID])
             response = error_response(
                 ServiceError("internal", "Something went wrong on our side. It has been logged.")
             )
+        heard.request(request, outcome, arrived_ms)
         response.headers["X-Request-Id"] = request[REQUEST_ID]
         newcomer = request.get(NEW_COOKIE)
         if newcomer is not None:
@@ -110,5 +117,9 @@ def as_error(answer: web.HTTPException) -> web.StreamResponse:
         return answer
     if answer.status == 405:
         return error_response(ServiceError("not_found", "There is nothing to do here with this method."))
-    code: Code = _CODES.get(answer.status, "bad_request" if answer.status < 500 else "internal")
-    return error_response(ServiceError(code, f"{answer.reason}."))
+    return error_response(ServiceError(code_of(answer), f"{answer.reason}."))
+
+
+def code_of(answer: web.HTTPException) -> Code:
+    """The code of one of aiohttp's own refusals."""
+    return _CODES.get(answer.status, "bad_request" if answer.status < 500 else "internal")

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 from socketio.exceptions import ConnectionRefusedError as Refused
 
+from pulso.contract import ANONYMOUS
 from pulso.errors import ServiceError
 from pulso.tasks import Tasks
 from services.gateway import contract
@@ -25,6 +26,7 @@ from services.gateway.engine.handshake import MoreHeaders
 from services.gateway.engine.session import GOING_AWAY, Work
 from services.gateway.engine.strict import StrictServer
 from services.gateway.hub import Hub
+from services.gateway.journal import Journal
 from services.gateway.limits import SocketCounts, TokenBucket
 from services.gateway.relay import Relay
 from services.gateway.sessions import Sessions
@@ -35,6 +37,11 @@ CONNECT_WITHIN_S: Final = 10.0
 """A transport that has not become a connection by then is closed."""
 
 CLOSE_PAUSE_S: Final = 0.05
+
+CONNECT: Final = "connect"
+DISCONNECT: Final = "disconnect"
+MALFORMED: Final = "malformed"
+"""What stands in the journal for what is no event: CONNECT (without what it carries), an end, a broken packet."""
 
 _SPACE: Final = "[ \\t\\r\\n]*"  # JSON's alone
 # `2`, the ack's id, the event's name without escapes, and the argument as it is, up to the closing bracket.
@@ -50,6 +57,7 @@ class Sockets(StrictServer):
         hub: Hub,
         sessions: Sessions,
         counts: SocketCounts,
+        journal: Journal,
         tasks: Tasks,
         *,
         events_per_second: float,
@@ -68,6 +76,7 @@ class Sockets(StrictServer):
         self._hub = hub
         self._sessions = sessions
         self._counts = counts
+        self._journal = journal
         self._tasks = tasks
         self._events_per_second = events_per_second
         self._by_engine_id: dict[str, Connection] = {}
@@ -94,6 +103,7 @@ class Sockets(StrictServer):
         token = auth.get("token") if isinstance(auth, dict) else None
         engine_id = self.manager.eio_sid_from_sid(sid, "/")
         handshake = environ.get(HANDSHAKE)
+        caller = msgspec.structs.replace(ANONYMOUS, connection=sid)
         try:
             if handshake is None or (token is not None and not isinstance(token, str)):
                 raise ServiceError("unauthorized", "The token is a text, and comes with a new transport.")
@@ -103,7 +113,9 @@ class Sockets(StrictServer):
                 raise ServiceError("unavailable", "The client has gone.")
             self._counts.take(caller)
         except ServiceError as error:
+            self._journal.came_in(caller, CONNECT, b"", error.code, private=True)
             raise Refused(error.code) from None
+        self._journal.came_in(caller, CONNECT, b"", "ok", private=True)
         self._by_engine_id[engine_id] = Connection(
             caller,
             send=session.send,
@@ -126,12 +138,14 @@ class Sockets(StrictServer):
             self._hub.tell((connection,), contract.READY.name, ready)
             self._relay.greet(connection)
 
-    def _disconnected(self, sid: str, _reason: str) -> None:
+    def _disconnected(self, sid: str, reason: str) -> None:
         engine_id = self.manager.eio_sid_from_sid(sid, "/")
         connection = self._by_engine_id.pop(engine_id, None)
         if connection is not None:
             self._hub.remove(connection)
             self._counts.release(connection.caller)
+            said = msgspec.json.encode({"reason": reason})
+            self._journal.came_in(connection.caller, DISCONNECT, said, "ok", private=False)
 
     def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> Work:
         """The fast lane: no packet object, no JSON, no task for what nearly every packet is."""
@@ -143,6 +157,13 @@ class Sockets(StrictServer):
                 self._relay.event(connection, name, argument.encode(), ack)
                 return None
         return super()._handle_eio_message(eio_sid, data)
+
+    def _malformed(self, eio_sid: str, data: str | bytes) -> None:
+        """Kept as it came, as far as it is text."""
+        connection = self._by_engine_id.get(eio_sid)
+        caller = ANONYMOUS if connection is None else connection.caller
+        payload = data.encode("utf-8", "replace") if isinstance(data, str) else b""
+        self._journal.came_in(caller, MALFORMED, payload, "bad_request", private=False)
 
     async def _handle_event(self, eio_sid: str, _namespace: str, ack: int | None, _data: Any) -> None:
         """An event that none of ours can be: binary, or with an odd name."""

@@ -23,6 +23,7 @@ from pulso.errors import ServiceError
 from pulso.tasks import Tasks
 from pulso.uploads import Allowance, AskAllowance, StoredFile, StoredFiles
 from services.gateway.file_types import type_of
+from services.gateway.heard import IS_PRIVATE, PAYLOAD
 from services.gateway.relay import Relay
 from services.gateway.sessions import Sessions, unauthorized
 from services.gateway.upload_folder import NewFile, UploadFolder
@@ -72,9 +73,9 @@ class Uploads:
                 await self._store_all(request, allowed, stored)
                 if self._sessions.has_ended(caller.session):  # meanwhile
                     raise unauthorized()
-                return await self._relay.upload(
-                    endpoint.name, msgspec.json.encode(StoredFiles(stored)), caller, request_id=request_id
-                )
+                payload = msgspec.json.encode(StoredFiles(stored))
+                request[PAYLOAD], request[IS_PRIVATE] = payload, endpoint.private
+                return await self._relay.upload(endpoint.name, payload, caller, request_id=request_id)
 
     async def _store_all(self, request: web.Request, allowed: Allowance, stored: list[StoredFile]) -> None:
         try:

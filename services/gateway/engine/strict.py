@@ -77,8 +77,12 @@ class StrictServer(socketio.AsyncServer):  # type: ignore[misc]  # python-socket
             return None if packet is None else self._dispatch(eio_sid, packet)
         except Malformed as fault:
             log.info("malformed packet", fault=str(fault))
+            self._malformed(eio_sid, data)
             self.eio.close(eio_sid, PROTOCOL_ERROR, TRANSPORT_ERROR)
             return None
+
+    def _malformed(self, eio_sid: str, data: str | bytes) -> None:
+        """What the protocol does not allow has come, and is the end of its transport."""
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         for namespace in self.namespaces:

@@ -13,7 +13,7 @@ import pytest
 
 from pulso.lease import redis_client
 from pulso.settings import KitSettings
-from services.gateway.journal import Record
+from services.gateway.contract import Record
 from tests.services.gateway.conftest import Client, Room, room_of, token_of
 from tests.waiting import eventually
 
