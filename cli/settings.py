@@ -15,6 +15,7 @@ from services.settings import (
     ChatSettings,
     GatewaySettings,
     GraceSettings,
+    JournalSettings,
     NumbersSettings,
     SalesSettings,
 )
@@ -35,6 +36,7 @@ class Settings:
     grace: GraceSettings
     sales: SalesSettings
     chat: ChatSettings
+    journal: JournalSettings
     gateway: GatewaySettings
 
 
@@ -46,7 +48,8 @@ def read(environ: Mapping[str, str]) -> Settings:
         # Something to look at. Never in a source that was named: made-up sales do not belong among real ones.
         environ = {**environ, variable_of("sales_generator"): "1"}
     kinds = (
-        KitSettings, AuthSettings, NumbersSettings, GraceSettings, SalesSettings, ChatSettings, GatewaySettings,
+        KitSettings, AuthSettings, NumbersSettings, GraceSettings, SalesSettings, ChatSettings, JournalSettings,
+        GatewaySettings,
     )  # fmt: skip
     return Settings(*load_all(kinds, environ, known=product.ALL))
 
@@ -82,7 +85,7 @@ def shown(settings: Settings, environ: Mapping[str, str]) -> list[tuple[str, str
     rows: dict[str, tuple[str, str, str]] = {}
     parts = (
         settings.kit, settings.gateway, settings.auth, settings.numbers, settings.grace, settings.sales,
-        settings.chat,
+        settings.chat, settings.journal,
     )  # fmt: skip
     for part in parts:
         for field in fields(part):

@@ -13,6 +13,7 @@ from services.settings import (
     ChatSettings,
     GatewaySettings,
     GraceSettings,
+    JournalSettings,
     NumbersSettings,
     SalesSettings,
 )
@@ -21,7 +22,7 @@ from tests.stack.compose import Stack
 pytestmark = pytest.mark.stack
 
 NOT_FOR_OPERATORS = {"PULSO_OPS_PORT", "PULSO_REDIS_PREFIX"}  # both are the stack's own
-RUNNING = ("redis", "auth", "numbers", "clock", "presence", "sales", "chat", "gateway", "nginx")
+RUNNING = ("redis", "auth", "numbers", "clock", "presence", "sales", "chat", "journal", "gateway", "nginx")
 
 
 def containers(stack: Stack) -> list[str]:
@@ -118,6 +119,7 @@ def test_every_setting_of_the_code_can_be_given(stack: Stack) -> None:
         "presence": GraceSettings,
         "sales": SalesSettings,
         "chat": ChatSettings,
+        "journal": JournalSettings,
         "gateway": GatewaySettings,
     }
     services = json.loads(stack.compose("config", "--format", "json"))["services"]

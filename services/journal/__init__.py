@@ -1,0 +1,1 @@
+"""The journal: the log of all messages between clients and gateways."""
