@@ -100,10 +100,13 @@ async def python_socketio(mode: Mode) -> AsyncIterator[System]:
 
 
 @contextlib.asynccontextmanager
-async def pulso(*services: str, gateways: int = 1, anywhere: bool = False) -> AsyncIterator[System]:
+async def pulso(
+    *services: str, gateways: int = 1, anywhere: bool = False, **settings: str
+) -> AsyncIterator[System]:
     """Redis, auth, these services and gateways, a process each, as compose runs them; all limits are off.
 
-    They keep to the servers' core, unless they may run `anywhere` on the machine.
+    They keep to the servers' core, unless they may run `anywhere` on the machine. `settings` are further PULSO_*
+    variables, for all of them.
     """
     with tempfile.TemporaryDirectory(prefix="pulso-bench-") as data:
         async with _stopped_at_the_end(System(PULSO, 0, has_guests=True)) as system:
@@ -111,11 +114,10 @@ async def pulso(*services: str, gateways: int = 1, anywhere: bool = False) -> As
                 system.cores = machine.all_cores()
             redis_url = await _start_redis(system)
             for module in ("services.auth", *services):
-                await _start_part(
-                    system, module.removesuffix(".service").rpartition(".")[2], module, redis_url, data
-                )
+                name = module.removesuffix(".service").rpartition(".")[2]
+                await _start_part(system, name, module, redis_url, data, settings)
             for number in range(1, gateways + 1):
-                await _start_part(system, f"gateway-{number}", "services.gateway", redis_url, data)
+                await _start_part(system, f"gateway-{number}", "services.gateway", redis_url, data, settings)
             system.port = system.other_ports["gateway-1"]
             yield system
 
@@ -179,7 +181,9 @@ async def _start_redis(system: System) -> str:
     return f"redis://{HOST}:{port}/0"
 
 
-async def _start_part(system: System, name: str, module: str, redis_url: str, data: str) -> None:
+async def _start_part(
+    system: System, name: str, module: str, redis_url: str, data: str, more: Mapping[str, str]
+) -> None:
     port, ops_port = free_ports(2)
     system.other_ports |= {name: port, f"{name}.ops": ops_port}
     settings = {
@@ -188,6 +192,7 @@ async def _start_part(system: System, name: str, module: str, redis_url: str, da
         "PULSO_OPS_PORT": str(ops_port),
         "PULSO_LOG_LEVEL": "error",
         "PULSO_TOKEN_SECONDS": "86400",
+        **more,
     }
     if module == "services.auth":
         settings["PULSO_PEPPER"] = secrets.token_hex(32)
