@@ -36,11 +36,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page: its template is `<name>.html`. `for_newcomers` sends on whoever is logged in already."""
+    """One page: its template is `<name>.html`. `for_newcomers` sends on whoever is logged in already.
+
+    One that `needs_admin` is forbidden to everybody else, and stands in no one else's navigation.
+    """
 
     path: str
     name: str
     needs_user: bool = False
+    needs_admin: bool = False
     for_newcomers: bool = False
     in_navigation: bool = False
 
@@ -54,6 +58,7 @@ PAGES: Final = (
     Page("/people", "people", needs_user=True, in_navigation=True),
     Page("/sales", "sales", needs_user=True, in_navigation=True),
     Page("/fibonacci", "fibonacci", needs_user=True, in_navigation=True),
+    Page("/log", "log", needs_user=True, needs_admin=True, in_navigation=True),
 )
 
 
@@ -96,6 +101,8 @@ class _Site:
                 return _redirect(safe_next(request.query.get("next")))
             if page.needs_user and user is None:
                 return _redirect(str(URL("/login").with_query(next=page.path)))
+            if page.needs_admin and (user is None or user.kind != "admin"):
+                return self.render(request, "error", user=user, status=403)
             return self.render(request, page.name, user=user)
 
         return serve
@@ -121,6 +128,7 @@ class _Site:
         context = {
             "page": page,
             "pages": PAGES,
+            "path": request.path,
             "status": status,
             "user": user,
             "is_member": user is not None and user.kind != "guest",
