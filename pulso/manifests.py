@@ -1,6 +1,8 @@
 """Which services there are: the manifests that they write to Redis and that gateways read.
 
-A manifest stays when its service goes: its endpoints are then known, and answered `unavailable`.
+A manifest stays when its service goes: its endpoints are then known, and answered `unavailable`. So it is also
+where Redis has come back empty, until the services have written theirs again: whoever was told `not_found` by then
+would give up what is only to be tried again.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ class Route:
 
 
 class Manifests:
-    """All manifests, as they were when last read."""
+    """All manifests that were ever read, each as it was when last read."""
 
     def __init__(self) -> None:
         self.services: dict[str, Manifest] = {}
@@ -61,7 +63,7 @@ class Manifests:
     async def read(self, link: RedisLink, bus: Bus) -> None:
         """Raises `LinkDown`. A manifest that cannot be decoded is passed over."""
         flat = await link.command("HGETALL", _key(bus))
-        services = {}
+        services = dict(self.services)
         for name, data in zip(flat[::2], flat[1::2], strict=True):
             try:
                 manifest = msgspec.json.decode(data, type=Manifest)
