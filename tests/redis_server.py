@@ -6,7 +6,10 @@ import signal
 import subprocess
 import threading
 from pathlib import Path
+from random import Random
 from typing import IO, Final
+
+from redis import Redis
 
 from cli.embedded_redis import find_server
 
@@ -51,6 +54,13 @@ class RedisServer:
     def restart(self) -> None:
         self.kill()
         self.start()
+
+    def cut_off_subscribers(self, chance: Random) -> None:
+        """Half of them, whoever they are: Redis closes the connections of those that read too slowly."""
+        with Redis(unix_socket_path=str(self.socket)) as redis:
+            ids = [client["id"] for client in redis.client_list(_type="pubsub")]
+            for id_ in chance.sample(ids, (len(ids) + 1) // 2):
+                redis.client_kill_filter(_id=id_)
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None

@@ -6,26 +6,52 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from tests.faults.cases import Case, table
 from tests.faults.deployment import Deployment, Program, deployed
 from tests.faults.people import Person, crowd
 from tests.redis_server import RedisServer
 
 PEOPLE = 20
+CASES = pytest.StashKey[list[Case]]()
 
 
 @pytest.fixture
-def chance() -> Random:
-    """Says when and what is broken. The seed is shown with a failure; FAULTS_SEED repeats it."""
+def seed() -> int:
+    """Shown with a failure; FAULTS_SEED repeats it."""
     seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(1_000_000))
     sys.stdout.write(f"FAULTS_SEED={seed}\n")
+    return seed
+
+
+@pytest.fixture
+def chance(seed: int) -> Random:
+    """Says when and what is broken."""
     return Random(seed)
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest, seed: int) -> Callable[[Case], None]:
+    """Puts a case into the table that is shown at the end of the run."""
+    cases = request.config.stash.setdefault(CASES, [])
+
+    def add(case: Case) -> None:
+        cases.append(replace(case, name=f"{case.name} (FAULTS_SEED={seed})") if case.name[0] != " " else case)
+
+    return add
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if cases := config.stash.get(CASES, []):
+        terminalreporter.section("faults")
+        for line in table(cases):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture

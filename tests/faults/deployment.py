@@ -25,8 +25,6 @@ STOPS_WITHIN_S: Final = 10.0
 
 ASK_AGAIN_S: Final = 0.1
 
-"""Below the ports that Linux and others give to outgoing connections."""
-
 PEPPER: Final = "a pepper for tests that is long enough"
 
 
@@ -36,11 +34,11 @@ class Program:
     def __init__(self, service: str, environ: Mapping[str, str], log: Path, http: aiohttp.ClientSession) -> None:
         self.service = service
         self.log = log
-        self._port, self._ops_port = free_port(), free_port()
+        self.port, self._ops_port = free_port(), free_port()
         self._environ = {
             **environ,
             "PULSO_OPS_PORT": str(self._ops_port),
-            **({"PULSO_PORT": str(self._port)} if service == "gateway" else {}),
+            **({"PULSO_PORT": str(self.port)} if service == "gateway" else {}),
         }
         self._http = http
         self._process: Process | None = None
@@ -48,7 +46,7 @@ class Program:
     @property
     def url(self) -> str:
         """Where a gateway is reached."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         """Returns once the process is spawned: it may take a while until it is ready."""
@@ -123,6 +121,7 @@ class Deployment:
         self._environ = {
             "PULSO_REDIS_URL": redis.url,
             "PULSO_DATA": str(self.data),
+            "PULSO_UPLOADS": str(folder / "uploads"),
             "PULSO_PEPPER": PEPPER,
             "PULSO_BCRYPT_COST": "4",
             "PULSO_LIMIT_GUESTS_PER_MINUTE": "0",
