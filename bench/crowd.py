@@ -91,29 +91,38 @@ class Crowd:
 
 
 @contextlib.asynccontextmanager
-async def crowd_of(system: System, count: int) -> AsyncIterator[Crowd]:
-    """So many connected clients; guests, each with a token of its own, where the system has guests."""
+async def crowd_of(system: System, count: int, *, registered: bool = False) -> AsyncIterator[Crowd]:
+    """So many connected clients; guests, each with a token of its own, where the system has guests.
+
+    With `registered` each has an account.
+    """
     crowd = Crowd(system)
     try:
-        await crowd.grow(await tokens_of(system, count))
+        await crowd.grow(await tokens_of(system, count, registered=registered))
         yield crowd
     finally:
         crowd.close()
 
 
-async def tokens_of(system: System, count: int) -> list[str | None]:
+async def tokens_of(system: System, count: int, *, registered: bool = False) -> list[str | None]:
     if not system.has_guests:
         return [None] * count
     places = asyncio.Semaphore(16)
 
-    async def become_guest(session: aiohttp.ClientSession) -> str:
-        async with places, session.post("/api/auth/guest", json={}) as response:
+    async def token(session: aiohttp.ClientSession, number: int) -> str:
+        path, form = ("/api/auth/register", _account(number)) if registered else ("/api/auth/guest", {})
+        async with places, session.post(path, json=form) as response:
             body: dict[str, Any] = await response.json()
             if response.status != 200:
-                raise Unfit(f"no guest: {body}")
+                raise Unfit(f"no token: {body}")
             return str(body["access_token"])
 
     # No cookies are kept: they would make all of them one guest.
     jar = aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(f"http://{HOST}:{system.port}", cookie_jar=jar) as session:
-        return list(await asyncio.gather(*(become_guest(session) for _ in range(count))))
+        return list(await asyncio.gather(*(token(session, number) for number in range(count))))
+
+
+def _account(number: int) -> dict[str, str]:
+    name = f"member-{number}"
+    return {"name": name, "username": name, "email": f"{name}@example.com", "password": "not a secret"}

@@ -189,13 +189,15 @@ async def _start_part(
     settings = {
         "PULSO_REDIS_URL": redis_url,
         "PULSO_DATA": data,
+        "PULSO_UPLOADS": f"{data}/uploads",
         "PULSO_OPS_PORT": str(ops_port),
         "PULSO_LOG_LEVEL": "error",
         "PULSO_TOKEN_SECONDS": "86400",
         **more,
     }
     if module == "services.auth":
-        settings["PULSO_PEPPER"] = secrets.token_hex(32)
+        # What it costs to register a crowd is not measured anywhere.
+        settings |= {"PULSO_PEPPER": secrets.token_hex(32), "PULSO_BCRYPT_COST": "4"}
     if module == "services.gateway":
         settings |= {"PULSO_PORT": str(port), **dict.fromkeys(_limits(), "0")}
     arguments = (sys.executable, "-m", module)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from bench.results import Finding
-from bench.rows import chain, connect, fanout, idle, journal, leave, memory, numbers, slow, steady
+from bench.rows import chain, connect, fanout, idle, journal, leave, memory, numbers, room, slow, steady
 from bench.run import Run
 
 Row = Callable[[Run], Awaitable[list[Finding]]]
@@ -22,4 +22,5 @@ ROWS: Final[Mapping[str, Row]] = {
     "leave": leave.measure,
     "steady": steady.measure,
     "journal": journal.measure,
+    "room": room.measure,
 }
