@@ -24,6 +24,7 @@ from pulso.contract import Caller, Endpoint
 from pulso.errors import Code, ErrorBody, ServiceError
 from pulso.message import Call, Envelope, Membership, Reply, Tell
 from pulso.redis_link import Publication, RedisLink
+from pulso.tracing import ORIGIN
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
@@ -53,12 +54,18 @@ class Channels:
         self.control = f"{prefix}:control"
         self.connections = f"{prefix}:connections"
         self.gateways = f"{prefix}:gw:"
+        self.reports = f"{prefix}:reports"
+        self.report_now = f"{prefix}:report-now"
 
     def service(self, service: str, shard: int) -> str:
         return f"{self.prefix}:svc:{service}:{shard}"
 
     def shards(self, service: str, shards: int) -> tuple[str, ...]:
         return tuple(self.service(service, shard) for shard in range(shards))
+
+    def files(self, service: str, shard: int) -> str:
+        """Where a shard is asked for copies of its files (`pulso.copies`)."""
+        return f"{self.prefix}:files:{service}:{shard}"
 
     def instance(self, service: str, instance: str) -> str:
         return f"{self.prefix}:svc:{service}:@{instance}"
@@ -196,7 +203,8 @@ class Bus:
         *,
         request_id: str = "",
     ) -> Res:
-        """Call and decode the result. Raises `ServiceError`."""
+        """Call and decode the result; on behalf of the request under way, if any. Raises `ServiceError`."""
+        origin = ORIGIN.get()
         reply = await self._answered(
             lambda on_reply: self.request(
                 channel,
@@ -205,7 +213,8 @@ class Bus:
                 caller,
                 timeout_s=endpoint.timeout_s,
                 on_reply=on_reply,
-                request_id=request_id,
+                request_id=request_id or origin.request,
+                trace=origin.trace,
             )
         )
         return msgspec.json.decode(result_of(reply), type=endpoint.result)

@@ -7,12 +7,15 @@ import sys
 
 import structlog
 
+from pulso.tracing import add_origin
+
 
 def configure(*, level: str, form: str) -> None:
     """`level` is a name of the logging module's in lower case; `form` is `json` or `pretty`."""
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_origin,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

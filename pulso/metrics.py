@@ -17,11 +17,19 @@ BUS_BROKEN_FRAMES = Counter("pulso_bus_broken_frames", "Messages on the bus that
 BUS_BATCH_SIZE = tallies.Histogram(
     "pulso_bus_batch_size", "Envelopes in one message on the bus.", (), buckets=SIZES
 )
+BUS_LAG_SECONDS = tallies.Histogram(
+    "pulso_bus_lag_seconds", "Seconds from the publishing of a probe to its delivery.", (), buckets=SECONDS
+)
+
+LOOP_LAG_SECONDS = tallies.Histogram(
+    "pulso_loop_lag_seconds", "Seconds that the event loop came late to a timer.", (), buckets=SECONDS
+)
 
 CALLS = tallies.Tally("pulso_calls", "Calls answered by a service.", ("endpoint", "outcome"))
 CALL_SECONDS = tallies.Histogram(
     "pulso_call_seconds", "Seconds from a call's arrival to its reply.", ("endpoint",), buckets=SECONDS
 )
+CALLS_IN_HAND = Gauge("pulso_calls_in_hand", "Calls taken and not answered yet.", ("service",))
 
 COMMITS = Counter("pulso_commits", "Transactions committed.", ("store",))
 COMMIT_SIZE = Histogram("pulso_commit_size", "Changes in one transaction.", ("store",), buckets=SIZES)

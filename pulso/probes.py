@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Final
 
 import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from pulso import loop_lag
 from pulso.process import taking_port
 
 OK: Final = "ok"
@@ -28,9 +30,9 @@ class Health:
     def report(self) -> dict[str, str]:
         return {name: check() for name, check in self._checks.items()}
 
-    def status(self) -> str:
-        """`ready`, `standby` (fit, while another instance serves) or `unready`."""
-        answers = set(self.report().values())
+    def status(self, only: Iterable[str] | None = None) -> str:
+        """`ready`, `standby` (fit, while another instance serves) or `unready`; by all answers, or these alone."""
+        answers = set(self.report().values() if only is None else only)
         if answers <= {OK}:
             return "ready" if answers else "unready"
         return "standby" if answers <= {OK, STANDBY} else "unready"
@@ -57,11 +59,13 @@ async def ops_server(health: Health, *, host: str, port: int) -> AsyncIterator[N
     app.router.add_get("/metrics", metrics)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
+    watching = asyncio.create_task(loop_lag.watch(), name="loop-lag")
     try:
         with taking_port(host, port):
             await web.TCPSite(runner, host, port).start()
         yield
     finally:
+        watching.cancel()
         await runner.cleanup()
 
 

@@ -15,6 +15,7 @@ import contextlib
 import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 import hiredis
@@ -58,6 +59,7 @@ class RedisLink:
         self._probe_channel = probe_channel.encode()
         self._probes = itertools.count()
         self._probe: message.Probe | None = None
+        self._lag = metrics.BUS_LAG_SECONDS.of()
         # What `run` waits for: that its first subscription is confirmed, or that a probe comes back.
         self._awaited: asyncio.Future[None] | None = None
         self._handlers: dict[bytes, OnMessage] = {self._probe_channel: self._probe_arrived}
@@ -230,8 +232,10 @@ class RedisLink:
         self._probe = message.Probe(next(self._probes))
         seen = self._awaited = asyncio.get_running_loop().create_future()
         (probe,) = message.encode([self._probe])
+        began = perf_counter()  # the loop's own clock stands still within a turn
         self.publish([Publication(self._probe_channel, probe, None)])
         await seen
+        self._lag.observe(perf_counter() - began)
 
     def _probe_arrived(self, data: bytes) -> None:
         if self._awaited is not None and message.decode(data) == [self._probe]:

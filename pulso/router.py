@@ -31,6 +31,7 @@ from pulso.bus import Bus
 from pulso.contract import Caller, Contract, Endpoint, expectations
 from pulso.errors import ServiceError
 from pulso.message import Call, Envelope, Reply
+from pulso.tracing import ORIGIN, Origin
 
 State = TypeVar("State")
 Req = TypeVar("Req")
@@ -120,6 +121,11 @@ class Router(Generic[State]):
         for envelope in batch:
             if type(envelope) is Call:
                 self._accept_call(envelope, now)
+
+    @property
+    def in_hand(self) -> int:
+        """Calls taken and not answered yet."""
+        return self._in_hand
 
     def now(self) -> float:
         return self._loop.time()
@@ -212,7 +218,7 @@ class _Lane(Generic[State]):
     def _fault(self, fault: BaseException, call: Call) -> ServiceError:
         if isinstance(fault, ServiceError):
             return fault
-        log.error("handler failed", endpoint=self.endpoint.name, request=call.request, exc_info=fault)
+        log.error("handler failed", endpoint=self.endpoint.name, request=_request_of(call), exc_info=fault)
         return ServiceError("internal", "Something went wrong on our side. It has been logged.")
 
 
@@ -227,6 +233,8 @@ class _OneByOne(_Lane[State]):
         self._router.start(self._run(arrived), self.endpoint.name)
 
     async def _run(self, arrived: _Arrived) -> None:
+        call = arrived.call
+        ORIGIN.set(Origin(_request_of(call), call.trace, call.endpoint))  # the task's own
         outcome: Any
         try:
             outcome = await self._handle(self._router.state, arrived.call.caller, arrived.request)
@@ -275,6 +283,13 @@ class _Batched(_Lane[State]):
         return timely
 
     async def _handle_batch(self, batch: list[_Arrived]) -> None:
+        call = batch[0].call
+        # Of several calls none is the one: the endpoint alone can be told.
+        ORIGIN.set(
+            Origin(_request_of(call), call.trace, call.endpoint)
+            if len(batch) == 1
+            else Origin(endpoint=call.endpoint, batch=len(batch))
+        )
         outcomes: Sequence[Any]
         try:
             asked = [(arrived.call.caller, arrived.request) for arrived in batch]
@@ -288,6 +303,11 @@ class _Batched(_Lane[State]):
         finally:
             self._router.finished(len(batch))
         self._answer(batch, outcomes)
+
+
+def _request_of(call: Call) -> str:
+    """A request's id; an event's is the number of its call, which no other call of any gateway has."""
+    return call.request or f"{call.id:x}"
 
 
 _at: Final = operator.attrgetter("at")

@@ -48,6 +48,21 @@ class Spread:
         self.total += value * times
 
 
+def quantile(share: float, bounds: Sequence[float], counts: Sequence[int]) -> float:
+    """The value below which this share of the observations lies, as Prometheus' histogram_quantile has it.
+
+    Even within a bucket; 0 where nothing was observed, the largest bound where it lies above all of them.
+    """
+    wanted = share * sum(counts)
+    below, low = 0, 0.0
+    for bound, count in zip(bounds, counts, strict=False):
+        if count and below + count >= wanted:
+            return low + (bound - low) * (wanted - below) / count
+        below += count
+        low = bound
+    return low if wanted else 0.0
+
+
 class Histogram(Collector):
     """A histogram for each set of labels: `histogram.of("numbers:set").observe(0.002)`."""
 
@@ -62,19 +77,19 @@ class Histogram(Collector):
     ) -> None:
         self._described = (name, documentation)
         self._labels = tuple(labels)
-        self._bounds = tuple(buckets)
-        self._spreads: dict[tuple[str, ...], Spread] = {}
+        self.bounds = tuple(buckets)
+        self.spreads: dict[tuple[str, ...], Spread] = {}
         registry.register(self)
 
     def of(self, *labels: str) -> Spread:
-        return self._spreads.setdefault(labels, Spread(self._bounds))
+        return self.spreads.setdefault(labels, Spread(self.bounds))
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         family = HistogramMetricFamily(*self._described, labels=self._labels)
-        for labels, spread in self._spreads.items():
+        for labels, spread in self.spreads.items():
             buckets: list[tuple[str, float]] = []
             below = 0
-            for bound, count in zip((*map(str, self._bounds), "+Inf"), spread.counts, strict=True):
+            for bound, count in zip((*map(str, self.bounds), "+Inf"), spread.counts, strict=True):
                 below += count
                 buckets.append((bound, below))
             family.add_metric(labels, buckets, sum_value=spread.total)

@@ -15,6 +15,7 @@ class Connection:
     """A connected client. `send` queues a frame and never waits; `close` ends the socket for good.
 
     `topics` are those it follows, `greeted` the `on_connect` endpoints that are asked to greet it until they do.
+    `trace` is the traceparent that it came with: all its events belong to that trace.
     """
 
     caller: Caller
@@ -24,6 +25,7 @@ class Connection:
     topics: set[str] = field(default_factory=set)
     greeted: set[str] = field(default_factory=set)
     is_open: bool = True
+    trace: str = ""
 
     @property
     def id(self) -> str:

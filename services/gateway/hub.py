@@ -18,6 +18,7 @@ import structlog
 from pulso.announcer import Announcer
 from pulso.bus import Bus
 from pulso.connections import opened_by
+from pulso.contract import Kind
 from pulso.errors import ServiceError
 from pulso.message import Envelope, Hello, Membership, Regroup, Reply, Tell, TellConnection, TellOthers
 from pulso.push import USER_TOPIC
@@ -137,7 +138,7 @@ class Hub:
         recipients = [connection for connection in to if connection.is_open]
         for connection in recipients:
             connection.send(frame)
-        metrics.SENT.counts[()] += len(recipients)
+        metrics.SENT.counts[event,] += len(recipients)
         self._journal.went_out(event, payload, recipients)
 
     def _tell_others(self, told: TellOthers) -> None:
@@ -147,6 +148,12 @@ class Hub:
 
     def tell_all(self, event: str, payload: bytes) -> None:
         self.tell(list(self.connections.values()), event, payload)
+
+    def change_kind(self, user: str, kind: Kind) -> None:
+        """Whoever is this user is of this kind from the next event on."""
+        for connection in self.connections.values():
+            if connection.caller.id == user:
+                connection.caller = msgspec.structs.replace(connection.caller, kind=kind)
 
     def end_sessions(self, sessions: frozenset[str], reason: str) -> None:
         """Close every socket of these sessions; each is told not to come back."""

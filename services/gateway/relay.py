@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from time import perf_counter
 from typing import Final
 
 import structlog
@@ -19,6 +20,8 @@ from pulso.manifests import Manifests, Route
 from pulso.message import Reply
 from pulso.redis_link import RedisLink
 from pulso.resp import LinkDown
+from pulso.tallies import Spread
+from pulso.tracing import ORIGIN
 from services.gateway import metrics
 from services.gateway.connection import Connection, ack_frame
 from services.gateway.journal import Journal
@@ -42,6 +45,7 @@ class Relay:
         self._journal = journal
         self._loop = asyncio.get_running_loop()  # kept, for the reason that `Bus` has
         self._stale = asyncio.Event()
+        self._seconds: dict[str, Spread] = {}
         self.manifests = Manifests()
 
     def refresh(self) -> None:
@@ -68,10 +72,12 @@ class Relay:
         """
         route = self.manifests.routes.get(name)
         private = route is not None and route.endpoint.private
+        label = metrics.UNKNOWN if route is None else name
+        arrived = perf_counter()
 
         def on_reply(reply: Reply) -> None:
             outcome = reply.code or "ok"
-            received[outcome,] += 1
+            received[label, outcome] += 1
             came_in(caller, name, payload, outcome, private=private, at_ms=arrived_ms)
             if ack and connection.is_open:
                 connection.send(ack_frame(ack, reply.payload))
@@ -85,7 +91,13 @@ class Relay:
         elif route is None or route.endpoint.surface not in _BY_SOCKET:
             on_reply(_refused(_unknown(name)))
         else:
-            self._request(route, caller, payload, on_reply)
+            seconds = self._seconds.get(name) or self._seconds_of(name)
+
+            def on_answer(reply: Reply) -> None:
+                seconds.observe(perf_counter() - arrived)
+                on_reply(reply)
+
+            self._request(route, caller, payload, on_answer, trace=connection.trace)
 
     async def http(self, name: str, payload: bytes, caller: Caller, *, request_id: str) -> bytes:
         """A request over HTTP: the JSON of the result. Raises `ServiceError`."""
@@ -112,13 +124,19 @@ class Relay:
 
     async def _ask(self, route: Route, payload: bytes, caller: Caller, request_id: str) -> bytes:
         replied: asyncio.Future[Reply] = self._loop.create_future()
+        arrived = perf_counter()
 
         def on_reply(reply: Reply) -> None:
             if not replied.done():
                 replied.set_result(reply)
 
-        self._request(route, caller, payload, on_reply, request_id)
-        return result_of(await replied)
+        self._request(route, caller, payload, on_reply, request_id, ORIGIN.get().trace)
+        reply = await replied
+        endpoint = route.endpoint
+        if endpoint.surface is not Surface.INTERNAL:  # no client has sent that
+            self._seconds_of(endpoint.name).observe(perf_counter() - arrived)
+            metrics.RECEIVED.counts[endpoint.name, reply.code or "ok"] += 1
+        return result_of(reply)
 
     def greet(self, connection: Connection) -> None:
         """Tell each service that wants to know of this connection, again and again until it has answered."""
@@ -144,8 +162,18 @@ class Relay:
 
         self._request(route, connection.caller, b"", on_reply)
 
+    def _seconds_of(self, endpoint: str) -> Spread:
+        spread = self._seconds[endpoint] = metrics.ACK_SECONDS.of(endpoint)
+        return spread
+
     def _request(
-        self, route: Route, caller: Caller, payload: bytes, on_reply: OnReply, request_id: str = ""
+        self,
+        route: Route,
+        caller: Caller,
+        payload: bytes,
+        on_reply: OnReply,
+        request_id: str = "",
+        trace: str = "",
     ) -> None:
         endpoint = route.endpoint
         self._bus.request(
@@ -156,6 +184,7 @@ class Relay:
             timeout_s=endpoint.timeout_s,
             on_reply=on_reply,
             request_id=request_id,
+            trace=trace,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal
 
@@ -11,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from pulso.errors import Code, ServiceError
+from pulso.tracing import ORIGIN, Origin, traceparent
 from services.gateway.account import NEW_COOKIE
 from services.gateway.api import REQUEST_ID, error_response
 from services.gateway.engine.handshake import Handshake
@@ -40,6 +42,7 @@ _HARDENING: Final = {
 _REQUEST_ID: Final = re.compile(r"[0-9A-Za-z._:/+=-]{1,64}")
 _CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _SOCKET_PATH: Final = "/socket.io/"
+_API_PATH: Final = "/api/"
 _CODES: Final[dict[int, Code]] = {
     401: "unauthorized",
     403: "forbidden",
@@ -58,12 +61,15 @@ def guard(edge: Edge, sessions: Sessions, heard: Heard) -> Any:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        ORIGIN.set(Origin())  # requests of one connection share a context
         if request.path.startswith(_SOCKET_PATH):
             return await handler(request)
         arrived_ms = heard.now_ms()
         named = request.headers.get("X-Request-Id", "")
         outcome: Code | Literal["ok"] = "ok"
         request[REQUEST_ID] = named if _REQUEST_ID.fullmatch(named) else secrets.token_hex(8)
+        ORIGIN.set(Origin(request[REQUEST_ID], traceparent(request.headers.get("traceparent"))))
+        began = time.monotonic()
         try:
             if request.method in _CHANGING and bearer_token(request) is None:
                 edge.check_forgery(request)
@@ -82,12 +88,20 @@ def guard(edge: Edge, sessions: Sessions, heard: Heard) -> Any:
             )
         heard.request(request, outcome, arrived_ms)
         response.headers["X-Request-Id"] = request[REQUEST_ID]
+        _note(request, response.status, time.monotonic() - began)
         newcomer = request.get(NEW_COOKIE)
         if newcomer is not None:
             sessions.set_cookie(request, response, newcomer)
         return response
 
     return middleware
+
+
+def _note(request: web.Request, status: int, seconds: float) -> None:
+    """One line a request to the API: what went well is for who looks closely, what was refused is not."""
+    if request.path.startswith(_API_PATH) and status != 500:  # that has its line, with the trace
+        say = log.debug if status < 400 else log.warning if status > 500 else log.info
+        say("answered", method=request.method, path=request.path, status=status, ms=round(seconds * 1000, 1))
 
 
 def secure_headers(edge: Edge) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:

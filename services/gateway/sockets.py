@@ -18,6 +18,7 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 from pulso.contract import ANONYMOUS
 from pulso.errors import ServiceError
 from pulso.tasks import Tasks
+from pulso.tracing import traceparent
 from services.gateway import contract
 from services.gateway.connection import Connection
 from services.gateway.engine.entry import HANDSHAKE
@@ -121,6 +122,8 @@ class Sockets(StrictServer):
             send=session.send,
             close=lambda: self._tasks.spawn(self.disconnect(sid), "close"),
             bucket=TokenBucket(self._events_per_second, asyncio.get_running_loop().time()),
+            trace=traceparent(auth.get("traceparent") if isinstance(auth, dict) else None)
+            or traceparent(handshake.headers.get("traceparent")),
         )
 
     async def _welcome(self, connection: Connection) -> None:

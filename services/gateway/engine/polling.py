@@ -51,6 +51,9 @@ class Polling:
         self._answer()
         return self._held_bytes <= MAX_OUTBOX_BYTES
 
+    def unread_bytes(self) -> int:
+        return self._held_bytes
+
     def hold(self) -> None:
         """Nothing to do: a POST is answered, and the next one comes, once what it brought is handled."""
 

@@ -54,6 +54,10 @@ class EngineServer:
         elif event == "disconnect":
             self._shared.on_disconnect = handler
 
+    def unread_bytes(self) -> int:
+        """How much waits for clients to read it, of all sessions together."""
+        return sum(session.transport.unread_bytes() for session in self.sessions.values())
+
     def attach(self, app: web.Application, path: str) -> None:
         path = f"/{path.strip('/')}/"
         app.router.add_route("*", path, self.handle_request)

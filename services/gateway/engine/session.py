@@ -47,6 +47,9 @@ class Transport(Protocol):
     def take(self, frames: list[bytes]) -> bool:
         """Send these frames, or keep them to be sent; False where too many bytes wait already."""
 
+    def unread_bytes(self) -> int:
+        """How much waits here for the client to read it."""
+
     def hold(self) -> None:
         """The session is busy: read no more than can be helped."""
 

@@ -110,6 +110,9 @@ class WebSocket(asyncio.Protocol):
         self._is_full = True
         return True
 
+    def unread_bytes(self) -> int:
+        return self._connection.get_write_buffer_size()
+
     def hold(self) -> None:
         if not self._held and not self._is_closing:
             self._held = True
