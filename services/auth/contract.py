@@ -260,6 +260,7 @@ PROMOTE: Final = Endpoint(
 )
 
 SESSIONS_ENDED: Final = Event("auth:sessions-ended", SessionsEnded, "To gateways: these sessions are over.")
+USER_CHANGED: Final = Event("auth:user-changed", User, "To gateways: a user is of another kind from now on.")
 KEYS_CHANGED: Final = Event(
     "auth:keys-changed",
     Nothing,

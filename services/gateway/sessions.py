@@ -96,6 +96,12 @@ class Sessions:
         for key in gone:
             del self._known[key]
 
+    def forget(self, user: str) -> None:
+        """What is remembered of this user's sessions is not so any more."""
+        gone = [key for key, (identity, _) in self._known.items() if identity.user.id == user]
+        for key in gone:
+            del self._known[key]
+
     def has_ended(self, session: str) -> bool:
         return session in self._ended
 

@@ -78,7 +78,7 @@ async def login(auth: Auth, caller: Caller, request: Credentials) -> SignedIn:
 
 @routes.handler(contract.PROMOTE)
 async def promote(auth: Auth, _caller: Caller, request: Promotion) -> User:
-    """Holds from the next access token on; those that are out say what the user was."""
+    """Holds at once for sockets and cookies. Access tokens that are out say what the user was."""
     found = await _find(auth, request.username)
     if found is None:
         raise ServiceError("not_found", f"There is no user {request.username!r}. Has the person registered?")
@@ -86,7 +86,9 @@ async def promote(auth: Auth, _caller: Caller, request: Promotion) -> User:
     promoted = await auth.store.write(lambda connection: store.promote(connection, found.id))
     assert promoted is not None, "users are never deleted"
     log.info("promoted", user=promoted.id)
-    return auth.user(promoted)
+    changed = auth.user(promoted)
+    await auth.gateways.to_gateways(contract.USER_CHANGED, changed)
+    return changed
 
 
 async def _find(auth: Auth, login: str) -> UserRow | None:
