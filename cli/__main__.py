@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
 from cyclopts import App
@@ -63,12 +65,19 @@ app.command(
     be read back; 2 for a wrong flag or WS; 77 where the server does not admit the bots.""",
 )
 app.command("cli.check:check", help="Validate the settings.")
+app.command("cli.status:status", help="Say how everything stands.")
+app.command("cli.backup:backup", help="Back up all databases of a running Pulso.")
+app.command("cli.restore:restore", help="Put a backup into the data folder of a stopped Pulso.")
 app.command("cli.user:app", name="user", help="Look after accounts.")
 
 
 def main() -> None:
     try:
         result = app(result_action="return_value")
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read has seen enough: `pulso check | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's own last flush
+        sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt:  # before the loop runs, which then takes the signal itself
         sys.exit(130)
     sys.exit(result)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from rich.console import Console
 from rich.table import Table
 
 from cli import settings
+from cli.terminal import Terminal
 from pulso.process import faults_exit
 
 
@@ -22,5 +22,5 @@ def check() -> None:
     table = Table("setting", "value", "", box=None, pad_edge=False)
     for variable, value, origin in settings.shown(found, environ):
         table.add_row(variable, value, "" if origin == "default" else origin)
-    Console(soft_wrap=True).print(table)
+    Terminal().print(table)
     print("All settings are in order.")

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import structlog
 
-from pulso import config
+from pulso import config, copies
 from pulso.bus import Bus
 from pulso.contract import Contract
 from pulso.push import Push
@@ -41,10 +41,14 @@ class Context:
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the shard is to end: a handler that waits for something to happen answers now."""
+    files: set[Path] = field(default_factory=set)
+    """The database files that were asked for: what a backup has of this shard."""
 
     def file(self, name: str) -> Path:
         """The shard's own database file: `numbers.sqlite3`, or `numbers-1of2.sqlite3` where there are more."""
-        return self.data / _file_name(name, self.shard, self.shards)
+        path = self.data / _file_name(name, self.shard, self.shards)
+        self.files.add(path)
+        return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,14 @@ class Shard:
         self._context = context
         self._on_broken = on_broken
         self._stop = context.stopping
+        self._router: Router[Any] | None = None
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run(), name=f"{service.contract.service}-{context.shard}")
+
+    @property
+    def in_hand(self) -> int:
+        """Calls taken and not answered yet."""
+        return self._router.in_hand if self._router is not None else 0
 
     async def begin(self) -> None:
         """Returns once calls are taken; raises what kept it from that."""
@@ -94,7 +104,11 @@ class Shard:
         inbox = bus.channels.service(self._service.contract.service, context.shard)
         async with contextlib.AsyncExitStack() as stack:
             state = await self._patiently(lambda: stack.enter_async_context(self._service.start(context)))
-            router = Router(self._service.routes, state, bus)
+            copying = copies.offering(
+                bus, self._service.contract.service, context.shard, context.data, context.files
+            )
+            await stack.enter_async_context(copying)
+            router = self._router = Router(self._service.routes, state, bus)
             await stack.enter_async_context(router.running())
             # First of all at the end, however it comes: a shard that failed must not go on taking calls.
             stack.callback(bus.unlisten, inbox)

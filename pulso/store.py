@@ -15,7 +15,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import structlog
 from alembic.config import Config
@@ -39,6 +39,8 @@ MAX_CHANGES: Final = 512
 _UNAVAILABLE: Final = "The store cannot take this right now. Nothing was changed; try again in a moment."
 _INTERRUPTED: Final = "The store was closed meanwhile; it may have been done. Try again in a moment."
 
+CHECKPOINT_PAGES: Final = 1000  # SQLite's own default
+_OPEN: Final[WeakValueDictionary[Path, Store]] = WeakValueDictionary()
 _MIGRATING: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
 
 log = structlog.get_logger(__name__)
@@ -51,7 +53,9 @@ class StoreBusy(Exception):
 class Store:
     """An open database. Made by `open_store`."""
 
-    def __init__(self, name: str, connection: AsyncConnection) -> None:
+    def __init__(self, path: Path, connection: AsyncConnection) -> None:
+        name = path.stem
+        self.path = path
         self._connection = connection
         self._turn = asyncio.Lock()
         self._waiting: list[Waiting] = []
@@ -69,6 +73,32 @@ class Store:
                 yield self._connection
             finally:
                 await self._connection.rollback()
+
+    @contextlib.asynccontextmanager
+    async def resting(self) -> AsyncIterator[Path]:
+        """Meanwhile the file at this path stays as it is, with all in it that was committed before.
+
+        Changes go on: they are kept in the log beside the file, which grows until this ends.
+        """
+        async with self._turn, self._guarded():
+            await self._pragma("wal_autocheckpoint=0")
+            try:
+                (is_busy, *_) = await self._pragma("wal_checkpoint(TRUNCATE)")
+                if is_busy:  # nobody else has the file, so nothing but a fault of ours
+                    raise ServiceError("unavailable", _UNAVAILABLE)
+            except BaseException:
+                await self._pragma(f"wal_autocheckpoint={CHECKPOINT_PAGES}")
+                raise
+        try:
+            yield self.path
+        finally:
+            async with self._turn:
+                await self._pragma(f"wal_autocheckpoint={CHECKPOINT_PAGES}")
+
+    async def _pragma(self, text: str) -> Sequence[Any]:
+        driver: Any = (await self._connection.get_raw_connection()).driver_connection
+        async with driver.execute(f"PRAGMA {text}") as cursor:
+            return await cursor.fetchone() or ()
 
     async def write(self, change: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `change` in a transaction and return its result after the commit.
@@ -214,13 +244,19 @@ async def open_store(path: Path, *, migrations: Path) -> AsyncIterator[Store]:
             async with _migrating():
                 await connection.run_sync(_migrate, migrations)
             await connection.commit()
-        store = Store(path.stem, connection)
+        store = _OPEN[path] = Store(path, connection)
         writer = asyncio.create_task(store.run(), name=f"store-{path.stem}")
         try:
             yield store
         finally:
+            del _OPEN[path]
             store.close()
             await writer
+
+
+def open_at(path: Path) -> Store | None:
+    """The store that this process has opened by this path."""
+    return _OPEN.get(path)
 
 
 @contextlib.contextmanager

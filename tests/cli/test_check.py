@@ -54,3 +54,13 @@ def test_a_senseless_pace_of_made_up_sales_is_named(pulso: Pulso) -> None:
             _, complaint = process.communicate()
         assert process.returncode == 78
         assert "PULSO_SALES_GENERATOR" in complaint
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault(pulso: Pulso) -> None:
+    with pulso("check") as process:
+        assert process.stdout is not None
+        process.stdout.close()  # as `head` does
+        assert process.stderr is not None
+        complaints = process.stderr.read()
+        assert process.wait(30) == 141
+    assert complaints == ""
