@@ -1,5 +1,6 @@
 """The data folder of `pulso up`: who may use it, and what is made in it once.
 
+address         where a browser finds the running `pulso up`, once it is ready
 up.lock         held by the running `pulso up`
 children.lock   held by it and by every program it has started
 pepper          goes into every password hash; made at the first start, readable by the owner alone
@@ -39,6 +40,16 @@ class DataFolder:
 
     def folder(self, name: str) -> Path:
         return _folder(self.path / name)
+
+    @contextlib.contextmanager
+    def address(self, url: str) -> Iterator[None]:
+        """Say meanwhile where the running Pulso is reached."""
+        file = address_file(self.path)
+        file.write_text(f"{url}\n", encoding="utf-8")
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
 
     def pepper(self) -> str:
         """The secret in every password hash, made when it is first asked for."""
@@ -92,6 +103,10 @@ def opened(path: Path) -> Iterator[DataFolder]:
                 )
             time.sleep(0.05)  # nothing else runs yet
         yield DataFolder(path, children)
+
+
+def address_file(data: Path) -> Path:
+    return data / "address"
 
 
 def redis_socket(data: Path) -> Path:

@@ -30,6 +30,7 @@ from services.clock.__main__ import service as build_clock
 from services.gateway.app import serve_gateway
 from services.journal.__main__ import service as build_journal
 from services.numbers.__main__ import service as build_numbers
+from services.ops.__main__ import service as build_ops
 from services.presence.__main__ import service as build_presence
 from services.sales.__main__ import service as build_sales
 
@@ -55,6 +56,7 @@ def services_of(all_: Settings) -> tuple[Service[Any], ...]:
         build_clock(all_.kit),
         build_presence(all_.grace),
         build_sales(all_.sales),
+        build_ops(all_.kit),
         build_chat(all_.chat),
         build_journal(all_.journal),
     )

@@ -92,6 +92,7 @@ def _run(found: Settings, environ: dict[str, str], folder: DataFolder, gateways:
                 await _unless(stop, until_ready(plan, health))
             if not stop.is_set():
                 print(f"ready {_url(plan.settings)}", flush=True)
+                stack.enter_context(folder.address(_url(plan.settings)))
             await stop.wait()
             logger.info("stopping")
             # Whatever hangs: the programs that we started end with us.

@@ -20,6 +20,7 @@ from pulso.party import NO_REDIS, Connected, before, connected, running
 from pulso.probes import OK, STANDBY, Health, ops_server
 from pulso.process import faults_exit, load_or_exit, run_until_signal
 from pulso.push import Push
+from pulso.reporter import Party, Reporter
 from pulso.settings import KitSettings
 from pulso.shard import Context, Service, Shard, check_folder, check_split
 
@@ -46,7 +47,9 @@ async def serve(service: Service[Any], kit: KitSettings, health: Health, stop: a
         await before(stop, up.bus.listen(up.bus.inbox, instance.accept))
         if stop.is_set():
             return
-        async with running(instance.announce()):
+        reporter = Reporter(up.bus, instance.party(health))
+        instance.on_change = reporter.report_soon
+        async with running(instance.announce(), reporter.run()):
             await leases.run(instance.begin, instance.end, stop)
         await up.bus.settle()  # the last replies are still to be written
 
@@ -64,6 +67,8 @@ class _Instance:
         self._announce = asyncio.Event()
         self._failed_at = float("-inf")
         self.shards: dict[int, Shard] = {}
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when shards have come or gone."""
         up.link.on_gap(self._announce.set)
 
     def accept(self, batch: list[Envelope]) -> None:
@@ -78,6 +83,28 @@ class _Instance:
         failed_s = asyncio.get_running_loop().time() - self._failed_at
         return STANDBY if failed_s > FAILED_FOR_S else "a shard does not start: see the log"
 
+    def party(self, health: Health) -> Party:
+        """How this instance reports of itself."""
+        name = self._service.contract.service
+        return Party(
+            name,
+            self._up.instance,
+            health,
+            self._data,
+            metrics.CALL_SECONDS,
+            metrics.CALLS,
+            belongs=lambda endpoint: endpoint.partition(":")[0] == name,
+            gauges={"in_hand": self.in_hand},
+            shards=lambda: tuple(sorted(self.shards)),
+            shard_count=self._service.shards,
+        )
+
+    def in_hand(self) -> int:
+        """Calls taken and not answered yet; asked for with each report, and then a metric, too."""
+        count = sum(shard.in_hand for shard in self.shards.values())
+        metrics.CALLS_IN_HAND.labels(self._service.contract.service).set(count)
+        return count
+
     async def begin(self, number: int) -> None:
         bus = self._up.bus
         context = Context(number, self._service.shards, self._data, bus, Push(bus))
@@ -89,14 +116,18 @@ class _Instance:
             await shard.end()
             raise
         self.shards[number] = shard
-        self._count.set(len(self.shards))
+        self._shards_changed()
         self._announce.set()
 
     async def end(self, number: int) -> None:
         shard = self.shards.pop(number, None)
-        self._count.set(len(self.shards))
+        self._shards_changed()
         if shard is not None:
             await shard.end()
+
+    def _shards_changed(self) -> None:
+        self._count.set(len(self.shards))
+        self.on_change()
 
     async def announce(self) -> None:
         """Tell the gateways whenever there is something to tell, until cancelled."""

@@ -20,6 +20,7 @@ from pulso.manifests import ANNOUNCED
 from pulso.message import Envelope, Tell
 from pulso.party import NO_REDIS, Connected, before, connected, running
 from pulso.probes import OK, Health
+from pulso.reporter import Party, Reporter
 from pulso.settings import KitSettings
 from pulso.tasks import Tasks
 from services.auth import contract as auth
@@ -89,6 +90,7 @@ async def serve_gateway(settings: GatewaySettings, kit: KitSettings, health: Hea
                 gateway.journal.run(),
                 gateway.hub.company.run(),
                 gateway.announcer.run(),
+                Reporter(up.bus, party_of(gateway, up, kit, health)).run(),
             ),
             listening(application(gateway, settings), settings.host, settings.port),
         ):
@@ -137,6 +139,34 @@ def compose(
     return Gateway(edge, announcer, hub, relay, sessions, sockets, account, uploads, journal)
 
 
+def party_of(gateway: Gateway, up: Connected, kit: KitSettings, health: Health) -> Party:
+    """How this gateway reports of itself."""
+    sent = metrics.SENT.counts
+
+    def outbox_bytes() -> int:
+        waiting: int = gateway.sockets.eio.unread_bytes()
+        metrics.OUTBOX_BYTES.set(waiting)
+        return waiting
+
+    return Party(
+        "gateway",
+        up.instance,
+        health,
+        kit.data,
+        metrics.ACK_SECONDS,
+        metrics.RECEIVED,
+        belongs=lambda _endpoint: True,
+        counters={"received_per_s": metrics.RECEIVED.counts.total, "sent_per_s": sent.total},
+        gauges={
+            "connections": lambda: len(gateway.hub.connections),
+            "outbox_bytes": outbox_bytes,
+            "slow_closes": lambda: metrics.value_of(metrics.SLOW_CLOSES),
+            "resyncs": lambda: metrics.value_of(metrics.RESYNCS),
+            "journal_dropped": lambda: metrics.value_of(metrics.JOURNAL_DROPPED),
+        },
+    )
+
+
 def application(gateway: Gateway, settings: GatewaySettings) -> web.Application:
     """The routes. Assets and pages come last, so that nothing of theirs can hide an endpoint."""
     outermost = guard(gateway.edge, gateway.sessions, Heard(gateway.journal))
@@ -182,6 +212,10 @@ def heed(gateway: Gateway, told: Tell) -> None:
         gateway.announcer.heed(told.payload)
     elif told.event == auth.KEYS_CHANGED.name:
         gateway.sessions.refresh()
+    elif told.event == auth.USER_CHANGED.name:
+        user = msgspec.json.decode(told.payload, type=auth.User)
+        gateway.sessions.forget(user.id)
+        gateway.hub.change_kind(user.id, user.kind)
     elif told.event == auth.SESSIONS_ENDED.name:
         ended = msgspec.json.decode(told.payload, type=auth.SessionsEnded)
         sessions = frozenset(ended.sessions)

@@ -59,6 +59,7 @@ PAGES: Final = (
     Page("/sales", "sales", needs_user=True, in_navigation=True),
     Page("/fibonacci", "fibonacci", needs_user=True, in_navigation=True),
     Page("/log", "log", needs_user=True, needs_admin=True, in_navigation=True),
+    Page("/ops", "ops", needs_user=True, needs_admin=True, in_navigation=True),
 )
 
 

@@ -22,7 +22,7 @@ from tests.stack.compose import Stack
 pytestmark = pytest.mark.stack
 
 NOT_FOR_OPERATORS = {"PULSO_OPS_PORT", "PULSO_REDIS_PREFIX"}  # both are the stack's own
-RUNNING = ("redis", "auth", "numbers", "clock", "presence", "sales", "chat", "journal", "gateway", "nginx")
+RUNNING = ("redis", "auth", "numbers", "clock", "presence", "sales", "ops", "chat", "journal", "gateway", "nginx")
 
 
 def containers(stack: Stack) -> list[str]:

@@ -1,0 +1,1 @@
+"""Ops: how all processes stand, for those who run them."""
