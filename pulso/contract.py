@@ -18,6 +18,8 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 
+from pulso.examples import as_written, check_example
+
 Req = TypeVar("Req")
 Res = TypeVar("Res")
 
@@ -83,6 +85,14 @@ ANONYMOUS: Final = Caller(id="", name="", kind="anonymous")
 
 
 @dataclass(frozen=True, slots=True)
+class Example(Generic[Req, Res]):
+    """A request and what it may be answered, as both documents show them; a test sends it to a running Pulso."""
+
+    request: Req
+    result: Res
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint(Generic[Req, Res]):
     """One thing that a service answers.
 
@@ -91,7 +101,8 @@ class Endpoint(Generic[Req, Res]):
     one is called by a gateway, with the connection as caller, for every new connection, until it is answered; an
     `on_gap` one for every connection of a gateway that may have missed what services told it.
     `timeout_s` is the caller's deadline in seconds. A `bearer` one takes an access token over HTTP and no cookie:
-    it is for programs.
+    it is for programs. `example` is checked against the types here, and shown in the documents; one that takes and
+    answers `Nothing` needs none. Raises ValueError for an example that could not be sent.
 
     An endpoint for uploads takes `pulso.uploads.StoredFiles` and names the internal endpoint that is asked for an
     `Allowance` before anything is stored. HTTP answers its result with 201. Where it raises, or is not answered,
@@ -111,12 +122,16 @@ class Endpoint(Generic[Req, Res]):
     timeout_s: float = 5.0
     bearer: bool = False
     allowance: Endpoint[Any, Any] | None = None
+    example: Example[Req, Res] | None = None
 
     def __post_init__(self) -> None:
         if not _ENDPOINT_NAME.fullmatch(self.name):
             raise ValueError(f"an endpoint is named <service>:<verb>, not {self.name!r}")
         if (self.surface is Surface.UPLOAD) is (self.allowance is None):
             raise ValueError(f"{self.name}: an endpoint for uploads, and no other, has an allowance")
+        if self.example is not None:
+            check_example(self.name, self.example.request, self.request)
+            check_example(self.name, self.example.result, self.result)
 
     @property
     def service(self) -> str:
@@ -125,11 +140,20 @@ class Endpoint(Generic[Req, Res]):
 
 @dataclass(frozen=True, slots=True)
 class Event(Generic[Res]):
-    """Something a service tells connections unasked: a Socket.IO event and the type of its payload."""
+    """Something a service tells connections unasked: a Socket.IO event and the type of its payload.
+
+    One that is told `on_connect` comes to each new connection by itself. `example` is a payload, as for endpoints.
+    """
 
     name: str
     payload: type[Res]
     summary: str
+    example: Res | None = None
+    on_connect: bool = False
+
+    def __post_init__(self) -> None:
+        if self.example is not None:
+            check_example(self.name, self.example, self.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +191,13 @@ class Contract:
                 raise ValueError(f"{endpoint.name} does not belong to the service {self.service}")
 
 
+class ExampleManifest(msgspec.Struct, frozen=True):
+    """The JSON of a request, without what need not be said, and of its result."""
+
+    request: Any
+    result: Any
+
+
 class EndpointManifest(msgspec.Struct, frozen=True):
     """An endpoint as a gateway sees it: names, rules and JSON Schemas, no Python types."""
 
@@ -183,12 +214,15 @@ class EndpointManifest(msgspec.Struct, frozen=True):
     bearer: bool = False
     allowance: str = ""
     on_gap: bool = False
+    example: ExampleManifest | None = None
 
 
 class EventManifest(msgspec.Struct, frozen=True):
     name: str
     summary: str
     payload: dict[str, Any]
+    example: Any = None
+    on_connect: bool = False
 
 
 class TopicManifest(msgspec.Struct, frozen=True):
@@ -226,6 +260,7 @@ def manifest_of(contract: Contract, shards: int) -> Manifest:
                 bearer=endpoint.bearer,
                 allowance=endpoint.allowance.name if endpoint.allowance else "",
                 on_gap=endpoint.on_gap,
+                example=_example(endpoint),
             )
             for endpoint in contract.endpoints
         ),
@@ -259,7 +294,17 @@ def expectations(request: type) -> str:
 
 
 def _event(event: Event[Any]) -> EventManifest:
-    return EventManifest(event.name, event.summary, _schema(event.payload))
+    example = Nothing() if event.payload is Nothing else event.example
+    shown = None if example is None else msgspec.to_builtins(example)
+    return EventManifest(event.name, event.summary, _schema(event.payload), shown, event.on_connect)
+
+
+def _example(endpoint: Endpoint[Any, Any]) -> ExampleManifest | None:
+    example = endpoint.example
+    if example is None:
+        needs_none = endpoint.request is endpoint.result is Nothing
+        return ExampleManifest({}, {}) if needs_none else None
+    return ExampleManifest(as_written(example.request), msgspec.to_builtins(example.result))
 
 
 def _schema(type_: type) -> dict[str, Any]:

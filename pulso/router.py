@@ -42,6 +42,9 @@ MAX_CALLS: Final = 20_000
 MAX_BATCH: Final = 1_000
 DRAIN_S: Final = 5.0
 
+NOTHING: Final = frozenset({b"", b"null"})
+"""Payloads that stand for an empty object."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -180,7 +183,7 @@ class _Lane(Generic[State]):
     def decode(self, payload: bytes) -> Any:
         """Nothing and null stand for an empty object. Raises `ServiceError("bad_request")`."""
         try:
-            return self._decoder.decode(b"{}" if payload in _EMPTY else payload)
+            return self._decoder.decode(b"{}" if payload in NOTHING else payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
             raise ServiceError("bad_request", _complaint(self.endpoint.name, fault, self._expected)) from None
 
@@ -317,9 +320,6 @@ def _is_our_end(fault: BaseException) -> bool:
     """Whether this very task is cancelled, rather than something that a handler waited for."""
     task = asyncio.current_task()
     return isinstance(fault, asyncio.CancelledError) and task is not None and task.cancelling() > 0
-
-
-_EMPTY: Final = frozenset({b"", b"null"})
 
 
 def _refusal(caller: Caller) -> ServiceError:

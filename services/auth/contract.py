@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from pulso.contract import Access, Caller, Contract, Endpoint, Event, Nothing, Surface
+from pulso.contract import Access, Caller, Contract, Endpoint, Event, Example, Nothing, Surface
 
 UserKind = Literal["guest", "user", "admin"]
 Text = Annotated[str, msgspec.Meta(max_length=1024)]
@@ -159,6 +159,9 @@ class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 SIGN_IN_TIMEOUT_S: Final = 30.0
 """A sign-in may wait for its turn to be hashed: fifty at once take ten seconds on two small cores."""
 
+ANA: Final = Profile("u_4kq7wzc2n5d8", "Ana", "user", "ana", "ana@example.com")
+ANAS_TOKEN: Final = AccessToken(ANA, "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ1XzRrcTd3emMybjVkOCJ9.c2lnbmF0dXJl", 900)
+
 REGISTER: Final = Endpoint(
     "auth:register",
     Registration,
@@ -212,6 +215,7 @@ TOKEN: Final = Endpoint(
     "A new access token for the caller's session.",
     surface=Surface.HTTP,
     private=True,
+    example=Example(Nothing(), ANAS_TOKEN),
 )
 ME: Final = Endpoint(
     "auth:me",
@@ -221,6 +225,7 @@ ME: Final = Endpoint(
     "Who the caller is.",
     reads=True,
     surface=Surface.HTTP,
+    example=Example(Nothing(), ANA),
 )
 SESSIONS: Final = Endpoint(
     "auth:sessions",
@@ -230,6 +235,21 @@ SESSIONS: Final = Endpoint(
     "The caller's sessions.",
     reads=True,
     surface=Surface.HTTP,
+    example=Example(
+        Nothing(),
+        Sessions(
+            [
+                Session(
+                    id="s_9hx3mb6t1v0k",
+                    created_at="2026-01-31T12:00:00.000Z",
+                    last_seen_at="2026-01-31T12:05:00.000Z",
+                    address="203.0.113.7",
+                    agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/147.0",
+                    current=True,
+                )
+            ]
+        ),
+    ),
 )
 RESOLVE: Final = Endpoint(
     "auth:resolve",

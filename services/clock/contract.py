@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from pulso.contract import Access, Contract, Endpoint, Event, Nothing, Topic
+from pulso.contract import Access, Contract, Endpoint, Event, Example, Nothing, Topic
 
 
 class Time(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -15,9 +15,19 @@ class Time(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     now: str
 
 
-NOW: Final = Endpoint("clock:now", Nothing, Time, Access.ANYONE, "Ask for the server's time.", reads=True)
+NOON: Final = Time("2026-01-31T12:00:00.000Z")
 
-TICK: Final = Event("clock:tick", Time, "The server's time, each second on the second.")
+NOW: Final = Endpoint(
+    "clock:now",
+    Nothing,
+    Time,
+    Access.ANYONE,
+    "Ask for the server's time.",
+    reads=True,
+    example=Example(Nothing(), NOON),
+)
+
+TICK: Final = Event("clock:tick", Time, "The server's time, each second on the second.", example=NOON)
 TICKS: Final = Topic("clock.ticks", (TICK,), everyone=True)
 
 CONTRACT: Final = Contract("clock", endpoints=(NOW,), topics=(TICKS,))

@@ -14,8 +14,10 @@ from aiohttp import web
 
 from pulso.contract import Caller, Endpoint, Nothing
 from pulso.errors import ServiceError
+from pulso.router import NOTHING
 from services.auth import contract as auth
-from services.gateway.api import json_response
+from services.gateway import contract
+from services.gateway.api import json_response, path_of
 from services.gateway.heard import CALLER, PAYLOAD
 from services.gateway.limits import AccountLimits, Turns
 from services.gateway.requests import Edge, json_body
@@ -38,14 +40,14 @@ class Account:
         self._guests_allowed = guests_allowed
 
     def add_routes(self, app: web.Application) -> None:
-        for verb, handle in (
-            ("register", self._register),
-            ("login", self._login),
-            ("guest", self._guest),
-            ("logout", self._logout),
-            ("logout-all", self._logout_all),
+        for endpoint, handle in (
+            (contract.REGISTER, self._register),
+            (contract.LOGIN, self._login),
+            (contract.GUEST, self._guest),
+            (contract.LOGOUT, self._logout),
+            (contract.LOGOUT_ALL, self._logout_all),
         ):
-            app.router.add_post(f"/api/auth/{verb}", handle)
+            app.router.add_post(path_of(endpoint.name), handle)
 
     async def visitor(self, request: web.Request) -> auth.User | None:
         """Who looks at a page. A newcomer becomes a guest; None where that cannot be, and where auth is away."""
@@ -130,7 +132,7 @@ async def _decoded(request: web.Request, kind: type[Req]) -> Req:
     body = await json_body(request)
     request[PAYLOAD] = body
     try:
-        return msgspec.json.decode(body or b"{}", type=kind)
+        return msgspec.json.decode(b"{}" if body in NOTHING else body, type=kind)
     except msgspec.ValidationError as fault:
         raise ServiceError("bad_request", str(fault)) from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -14,11 +14,17 @@ from aiohttp import web
 
 from pulso.contract import Caller, EndpointManifest, properties_of
 from pulso.errors import HTTP_STATUS, ServiceError
+from services.gateway.contract import KeySet
 from services.gateway.heard import CALLER, IS_PRIVATE, PAYLOAD
 from services.gateway.relay import Relay
 from services.gateway.requests import bearer_token, json_body
 from services.gateway.sessions import Sessions, unauthorized
 from services.gateway.uploads import Uploads
+
+JWKS: Final = "/.well-known/jwks.json"
+
+SOON_S: Final = 1
+"""When to come back where a service has too much of one caller, and cannot say how long that will last."""
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 
@@ -32,7 +38,7 @@ class Api:
     def add_routes(self, app: web.Application) -> None:
         app.router.add_get("/api/{service}/{verb}", self._get)
         app.router.add_post("/api/{service}/{verb}", self._post)
-        app.router.add_get("/.well-known/jwks.json", self._jwks)
+        app.router.add_get(JWKS, self._jwks)
 
     async def _post(self, request: web.Request) -> web.Response:
         caller = await self._caller(request)
@@ -53,9 +59,8 @@ class Api:
         return await self._answer(request, caller, query_payload(request, route.endpoint))
 
     async def _jwks(self, _request: web.Request) -> web.Response:
-        """RFC 7517: the public keys that access tokens are signed with."""
         keys = self._sessions.public_keys()
-        response = json_response(msgspec.json.encode({"keys": keys}))
+        response = json_response(msgspec.json.encode(KeySet(keys)))
         response.headers["Cache-Control"] = "public, max-age=60"
         return response
 
@@ -87,6 +92,11 @@ def query_payload(request: web.Request, endpoint: EndpointManifest) -> bytes:
         raise ServiceError("bad_request", "The query is not valid UTF-8.") from None
 
 
+def path_of(endpoint: str) -> str:
+    """`/api/numbers/set` for `numbers:set`."""
+    return f"/api/{endpoint.replace(':', '/', 1)}"
+
+
 def json_response(body: bytes, status: int = 200) -> web.Response:
     return web.Response(
         body=body, status=status, content_type="application/json", headers={"Cache-Control": "no-store"}
@@ -95,8 +105,8 @@ def json_response(body: bytes, status: int = 200) -> web.Response:
 
 def error_response(error: ServiceError) -> web.Response:
     response = json_response(error.encode(), HTTP_STATUS[error.code])
-    if error.retry_after_s is not None:
-        response.headers["Retry-After"] = str(error.retry_after_s)
+    if error.code == "rate_limited":
+        response.headers["Retry-After"] = str(error.retry_after_s or SOON_S)
     if error.code == "unauthorized":
         response.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 wants a 401 to say what would do
     return response

@@ -28,6 +28,7 @@ from services.gateway import contract, metrics
 from services.gateway.account import Account
 from services.gateway.api import Api
 from services.gateway.assets import setup_assets
+from services.gateway.documents.routes import Documents
 from services.gateway.heard import Heard
 from services.gateway.hub import Hub
 from services.gateway.journal import SPOOLS, Journal
@@ -174,6 +175,7 @@ def application(gateway: Gateway, settings: GatewaySettings) -> web.Application:
     app.on_response_prepare.append(secure_headers(gateway.edge))
     gateway.sockets.attach(app)
     gateway.account.add_routes(app)
+    Documents(gateway.relay.manifests, gateway.edge).add_routes(app)
     Api(gateway.relay, gateway.sessions, gateway.uploads).add_routes(app)
     setup_assets(app, frontend=FRONTEND)
     setup_static_files(app, uploads=settings.uploads)

@@ -147,12 +147,12 @@ class Sessions:
 
     def credential(self, request: AnyRequest) -> str | None:
         """What the cookie holds; over TLS only the cookie that TLS protects counts."""
-        return request.cookies.get(SECURE_COOKIE if self._edge.is_secure(request) else COOKIE) or None
+        return request.cookies.get(cookie_name(secure=self._edge.is_secure(request))) or None
 
     def set_cookie(self, request: web.Request, response: web.StreamResponse, signed_in: auth.SignedIn) -> None:
         secure = self._edge.is_secure(request)
         response.set_cookie(
-            SECURE_COOKIE if secure else COOKIE,
+            cookie_name(secure=secure),
             signed_in.credential,
             max_age=signed_in.max_age_s,
             path="/",
@@ -163,9 +163,8 @@ class Sessions:
 
     def clear_cookie(self, request: web.Request, response: web.StreamResponse) -> None:
         secure = self._edge.is_secure(request)
-        response.del_cookie(
-            SECURE_COOKIE if secure else COOKIE, path="/", secure=secure, httponly=True, samesite="Lax"
-        )
+        name = cookie_name(secure=secure)
+        response.del_cookie(name, path="/", secure=secure, httponly=True, samesite="Lax")
 
     def _of_token(self, token: str, request: AnyRequest) -> Caller:
         if self._verifier is None:
@@ -209,6 +208,10 @@ def _resolve_request(credential: str, request: AnyRequest) -> auth.Resolve:
     if len(credential) > 4096 or not (credential + agent).isprintable():
         raise unauthorized()
     return auth.Resolve(credential, agent)
+
+
+def cookie_name(*, secure: bool) -> str:
+    return SECURE_COOKIE if secure else COOKIE
 
 
 def unauthorized() -> ServiceError:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from pulso.contract import Access, Contract, Endpoint, Event, Nothing, Surface, Topic
+from pulso.contract import Access, Contract, Endpoint, Event, Example, Nothing, Surface, Topic
 
 MAX_N: Final = 100_000
 """F(n) is answered up to here: 20,899 digits."""
@@ -73,13 +73,28 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 SET: Final = Endpoint(
-    "numbers:set", SetValue, Value, Access.GUEST, "Store the caller's value; the ack comes after the commit."
+    "numbers:set",
+    SetValue,
+    Value,
+    Access.GUEST,
+    "Store the caller's value; the ack comes after the commit.",
+    example=Example(SetValue(37), Value(37)),
 )
 EVEN: Final = Endpoint(
-    "numbers:even", Nothing, Number, Access.GUEST, "Draw an even number, 0 to 98, as the caller's step."
+    "numbers:even",
+    Nothing,
+    Number,
+    Access.GUEST,
+    "Draw an even number, 0 to 98, as the caller's step.",
+    example=Example(Nothing(), Number(42)),
 )
 ODD: Final = Endpoint(
-    "numbers:odd", Nothing, Number, Access.GUEST, "Draw an odd number, 1 to 99, as the caller's step."
+    "numbers:odd",
+    Nothing,
+    Number,
+    Access.GUEST,
+    "Draw an odd number, 1 to 99, as the caller's step.",
+    example=Example(Nothing(), Number(43)),
 )
 WATCH: Final = Endpoint(
     "numbers:watch", Nothing, Nothing, Access.GUEST, "Follow the board of all values.", surface=Surface.SOCKET
@@ -94,6 +109,7 @@ FIBONACCI: Final = Endpoint(
     Access.GUEST,
     f"The exact Fibonacci number F(n), n from 0 to {MAX_N}, to whoever asks and nobody else.",
     reads=True,
+    example=Example(AskFibonacci(10), Fibonacci(10, "55", 2)),
 )
 CONNECTED: Final = Endpoint(
     "numbers:connected",
@@ -109,8 +125,15 @@ VALUE: Final = Event(
     "numbers:value",
     ValueAndStep,
     "The user's value and step: on connect, and to the user's other connections when it changes.",
+    example=ValueAndStep(37, 42),
+    on_connect=True,
 )
-BOARD_EVENT: Final = Event("numbers:board", Board, "Everybody's values, once a second.")
+BOARD_EVENT: Final = Event(
+    "numbers:board",
+    Board,
+    "Everybody's values, once a second.",
+    example=Board(1, [BoardRow("Ana", 37, 42)], [int(value == 37) for value in range(100)]),
+)
 BOARD: Final = Topic("numbers.board", (BOARD_EVENT,))
 
 CONTRACT: Final = Contract(

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from pulso.contract import Access, Contract, Endpoint, Event, Kind, Nothing, Surface, Topic
+from pulso.contract import Access, Contract, Endpoint, Event, Example, Kind, Nothing, Surface, Topic
 
 MAX_LISTED: Final = 500
 """People in one answer: it stays below half a megabyte, however many there are."""
@@ -62,8 +62,17 @@ class Changed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     total: int
 
 
+ANA: Final = Person("u_4kq7wzc2n5d8", "Ana", "user")
+ANA_HERE: Final = PersonHere(ANA.id, ANA.name, ANA.kind, "2026-01-31T12:00:00.000Z", 2, ["gw-1f2e3d4c"])
+
 LIST: Final = Endpoint(
-    "presence:list", ListPeople, People, Access.GUEST, "Who is here now, each once, by name.", reads=True
+    "presence:list",
+    ListPeople,
+    People,
+    Access.GUEST,
+    "Who is here now, each once, by name.",
+    reads=True,
+    example=Example(ListPeople(search="an", limit=20), People([ANA_HERE], 1)),
 )
 WATCH: Final = Endpoint(
     "presence:watch",
@@ -72,6 +81,7 @@ WATCH: Final = Endpoint(
     Access.GUEST,
     "Who is here now, and from now on who comes and goes.",
     surface=Surface.SOCKET,
+    example=Example(ListPeople(), People([ANA_HERE], 1)),
 )
 UNWATCH: Final = Endpoint(
     "presence:unwatch",
@@ -82,10 +92,20 @@ UNWATCH: Final = Endpoint(
     surface=Surface.SOCKET,
 )
 
-JOINED: Final = Event("presence:joined", CameOrWent, "Somebody is here: with the first connection.")
-LEFT: Final = Event("presence:left", CameOrWent, "Somebody has gone: a while after the last connection closed.")
+JOINED: Final = Event(
+    "presence:joined", CameOrWent, "Somebody is here: with the first connection.", example=CameOrWent(ANA)
+)
+LEFT: Final = Event(
+    "presence:left",
+    CameOrWent,
+    "Somebody has gone: a while after the last connection closed.",
+    example=CameOrWent(ANA),
+)
 CHANGED: Final = Event(
-    "presence:changed", Changed, f"Connections opened or closed: once a second at most, {MAX_LISTED} people each."
+    "presence:changed",
+    Changed,
+    f"Connections opened or closed: once a second at most, {MAX_LISTED} people each.",
+    example=Changed([ANA_HERE], 1),
 )
 PEOPLE: Final = Topic("presence.people", (JOINED, LEFT, CHANGED))
 

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from pulso.contract import Access, Contract, Endpoint, Event, Nothing, Surface, Topic
+from pulso.contract import Access, Contract, Endpoint, Event, Example, Nothing, Surface, Topic
 
 MAX_PAGE: Final = 1000
 MAX_WAIT_S: Final = 30
@@ -130,6 +130,19 @@ class SourceReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     broken_lines: list[BrokenLine]
 
 
+COFFEE: Final = Sale(
+    id="019a9e3c-7d10-7c3e-9b1a-2f6d5e4c3b2a",
+    sold_at="2026-01-31T12:00:00.000Z",
+    store="Recife",
+    seller="Ana Souza",
+    product="Café torrado 500 g",
+    category="Mercearia",
+    quantity=2,
+    unit_price_cents=2190,
+    total_cents=4380,
+    payment="pix",
+)
+
 RECORDS: Final = Endpoint(
     "sales:records",
     RecordsRequest,
@@ -139,6 +152,7 @@ RECORDS: Final = Endpoint(
     reads=True,
     bearer=True,
     timeout_s=MAX_WAIT_S + 5.0,
+    example=Example(RecordsRequest(limit=1), Records([COFFEE], "AX3Uq0wAAAAAAAAAAQ")),
 )
 SUMMARY: Final = Endpoint(
     "sales:summary",
@@ -148,6 +162,17 @@ SUMMARY: Final = Endpoint(
     "Sums of the last minutes: in all, by minute, by product; and the latest records.",
     reads=True,
     bearer=True,
+    example=Example(
+        SummaryRequest(minutes=1),
+        Summary(
+            now="2026-01-31T12:00:30.000Z",
+            minutes=1,
+            totals=Figures(1, 2, 4380),
+            series=[MinuteFigures("2026-01-31T12:00:00.000Z", 1, 2, 4380)],
+            products=[ProductFigures(COFFEE.product, COFFEE.category, 1, 2, 4380)],
+            latest=[COFFEE],
+        ),
+    ),
 )
 WATCH: Final = Endpoint(
     "sales:watch", Nothing, Nothing, Access.GUEST, "Follow the feed: each new record is told.",
@@ -163,9 +188,22 @@ SOURCE: Final = Endpoint(
     Access.ADMIN,
     "How the reading of the source stands, and its broken lines.",
     reads=True,
+    example=Example(
+        Nothing(),
+        SourceReport(
+            path="/data/sales.jsonl",
+            state="reading",
+            line=812,
+            offset=301044,
+            records=810,
+            duplicates=1,
+            broken=1,
+            broken_lines=[BrokenLine("2026-01-31T12:00:00.000Z", 7, "This line is no JSON object.", "{")],
+        ),
+    ),
 )
 
-RECORD: Final = Event("sales:record", Sale, "A new record, to those who watch.")
+RECORD: Final = Event("sales:record", Sale, "A new record, to those who watch.", example=COFFEE)
 GAP: Final = Event(
     "sales:gap",
     Nothing,

@@ -1,0 +1,1 @@
+"""The two documents of the API, made from the manifests of whatever services there are."""
