@@ -26,6 +26,10 @@ TYPES: Final[Mapping[str, str]] = {
 CONTENT_POLICY: Final = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
+# What the sandboxed frame of /docs loads: that has no origin, so nothing is of the same one (nginx.conf, too).
+FOR_FRAMES: Final = ("frame/", "vendor/frame/")
+
+
 def setup_assets(app: web.Application, *, frontend: Path) -> None:
     """Serve `frontend/static` under `/assets/`."""
     assets = Assets(frontend / "static")
@@ -43,6 +47,8 @@ def setup_assets(app: web.Application, *, frontend: Path) -> None:
             hdrs.CONTENT_SECURITY_POLICY: CONTENT_POLICY,
             hdrs.X_CONTENT_TYPE_OPTIONS: "nosniff",
         }
+        if path.startswith(FOR_FRAMES):
+            headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         return web.FileResponse(file, headers=headers)
 
     app.router.add_get("/assets/{path:.+}", serve)

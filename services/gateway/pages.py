@@ -39,6 +39,7 @@ class Page:
     """One page: its template is `<name>.html`. `for_newcomers` sends on whoever is logged in already.
 
     One that `needs_admin` is forbidden to everybody else, and stands in no one else's navigation.
+    One that `has_frames` may show frames of ours.
     """
 
     path: str
@@ -47,6 +48,7 @@ class Page:
     needs_admin: bool = False
     for_newcomers: bool = False
     in_navigation: bool = False
+    has_frames: bool = False
 
 
 PAGES: Final = (
@@ -60,6 +62,15 @@ PAGES: Final = (
     Page("/fibonacci", "fibonacci", needs_user=True, in_navigation=True),
     Page("/log", "log", needs_user=True, needs_admin=True, in_navigation=True),
     Page("/ops", "ops", needs_user=True, needs_admin=True, in_navigation=True),
+    Page("/docs", "docs"),
+    Page("/docs/events", "docs-events", has_frames=True),
+)
+_WITH_FRAMES: Final = frozenset(page.name for page in PAGES if page.has_frames)
+FRAME: Final = "/docs/frame"
+"""The document of a frame of its own: what shows AsyncAPI needs `eval`, which no page of ours has."""
+FRAME_POLICY: Final = (
+    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts"
 )
 
 
@@ -74,6 +85,7 @@ def setup_pages(app: web.Application, *, frontend: Path, visitor: Visitor) -> No
     app.middlewares.append(site.error_pages)
     for page in PAGES:
         app.router.add_get(page.path, site.handler(page))
+    app.router.add_get(FRAME, site.frame)
 
 
 @dataclass(slots=True)
@@ -123,6 +135,14 @@ class _Site:
             log.exception("page failed", path=request.path)
             return self.render(request, "error", user=None, status=500)
 
+    async def frame(self, request: web.Request) -> web.StreamResponse:
+        """Without an origin, cookies and network: it shows what the page around it sends in."""
+        response = aiohttp_jinja2.render_template("docs-frame.html", request, {"asset": self.assets.url})
+        response.headers[hdrs.CONTENT_SECURITY_POLICY] = FRAME_POLICY
+        response.headers["X-Frame-Options"] = "SAMEORIGIN"
+        response.headers[hdrs.CACHE_CONTROL] = "no-cache"
+        return response
+
     def render(self, request: web.Request, page: str, *, user: User | None, status: int = 200) -> web.Response:
         lang = language(request)
         import_map = self.import_map()
@@ -145,7 +165,9 @@ class _Site:
             "has_text": self.texts[lang].__contains__,
         }
         response = aiohttp_jinja2.render_template(f"{page}.html", request, context, status=status)
-        response.headers[hdrs.CONTENT_SECURITY_POLICY] = content_security_policy([import_map])
+        response.headers[hdrs.CONTENT_SECURITY_POLICY] = content_security_policy(
+            [import_map], frames=page in _WITH_FRAMES
+        )
         response.headers[hdrs.CACHE_CONTROL] = "no-store"
         response.headers[hdrs.VARY] = "Accept-Language, Cookie"
         return response
@@ -166,14 +188,17 @@ class _Site:
         return Markup(_script_json({"lang": lang, "user": who, "messages": texts}))  # noqa: S704  # escaped there
 
 
-def content_security_policy(inline_scripts: Iterable[str]) -> str:
-    """Only our own files, the inline scripts with exactly this text, and images that the page has at hand."""
+def content_security_policy(inline_scripts: Iterable[str], *, frames: bool) -> str:
+    """Only our own files, the inline scripts with exactly this text, and images that the page has at hand.
+
+    Frames of ours where the page has some.
+    """
     hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in inline_scripts)
     scripts = " ".join(["'self'", *(f"'sha256-{digest}'" for digest in hashes)])
     return (
         f"default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' data: blob:; "
         "font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; media-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'" + ("; frame-src 'self'" if frames else "")
     )
 
 

@@ -47,7 +47,7 @@ def asyncapi(services: Iterable[Manifest], *, host: str, secure: bool) -> Object
             "title": "Pulso over Socket.IO",
             "version": words.VERSION,
             "description": DESCRIPTION,
-            "license": {"name": "MIT", "url": "https://opensource.org/license/mit"},
+            "license": {"name": "MIT"},
             "tags": document.tags,
         },
         "defaultContentType": "application/json",
@@ -74,7 +74,7 @@ def asyncapi(services: Iterable[Manifest], *, host: str, secure: bool) -> Object
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": 'The access token of a sign-in, sent as `auth: {"token": "..."}` on connecting.',
+                    "description": 'The access token of a sign-in, as `auth: {"token": "..."}` on connecting.',
                 },
             },
         },
@@ -110,8 +110,8 @@ class _Document:
             self._add_endpoint(service, endpoint)
         for topic in manifest.topics:
             self._add_topic(service, topic)
-        if manifest.events:
-            self._add_events(service, manifest.events)
+        for event in manifest.events:
+            self._add_event(service, event)
         if asked or manifest.topics or manifest.events:
             self.tags.append({"name": service})
 
@@ -166,16 +166,18 @@ class _Document:
         if parameters:
             self.channels[key]["parameters"] = parameters
 
-    def _add_events(self, service: str, events: Sequence[EventManifest]) -> None:
+    def _add_event(self, service: str, event: EventManifest) -> None:
         description = "To one user's connections, or to a single one."
-        self._add_sending(f"{_key(service)}.events", service, events, address=None, description=description)
+        self._add_sending(
+            f"event.{_key(event.name)}", service, [event], address=event.name, description=description
+        )
 
     def _add_sending(
-        self, key: str, service: str, events: Sequence[EventManifest], *, address: str | None, description: str
+        self, key: str, service: str, events: Sequence[EventManifest], *, address: str, description: str
     ) -> None:
         self.channels[key] = {
             "address": address,
-            "title": address or f"{service}: events of one's own",
+            "title": address,
             "description": description,
             "messages": {_key(event.name): self._event(service, event) for event in events},
             "tags": [{"name": service}],
