@@ -139,6 +139,7 @@ async def test_every_step_does_what_it_says(stack: Stack, checkout: Checkout) ->
         assert answered == heard
         assert (answered["by"], answered["text"]) == ("Rui", "Lunch is ready")
         assert refused == _said(blocks("text")[0].text)[0]
+        _check_documented(stack)
         (rung,) = await _in_browser(stack, blocks("js")[0].text)
         assert rung["text"] == "Lunch is ready"
         assert rung["by"].startswith("Guest")
@@ -169,6 +170,19 @@ async def _in_browser(stack: Stack, script: str) -> list[dict[str, Any]]:
         heard: list[dict[str, Any]] = await page.evaluate(typed)
         await browser.close()
     return heard
+
+
+def _check_documented(stack: Stack) -> None:
+    """The gateway, which has never heard of a bell, documents it, with the example of its contract."""
+    documents = {}
+    for name in ("openapi", "asyncapi"):
+        with urllib.request.urlopen(f"{stack.url}/api/{name}.json") as answer:
+            documents[name] = json.load(answer)
+    ring = documents["openapi"]["paths"]["/api/bell/ring"]["post"]
+    assert ring["requestBody"]["content"]["application/json"]["example"] == {"text": "Lunch is ready"}
+    rang = documents["asyncapi"]["components"]["messages"]["bell.rang"]
+    assert rang["examples"][0]["payload"]["by"] == "Ana"
+    assert documents["asyncapi"]["channels"]["topic.bell.rings"]["address"] == "bell.rings"
 
 
 def _status_of_ring(stack: Stack) -> int:
