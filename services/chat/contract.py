@@ -10,8 +10,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-from pulso.contract import Access, Contract, Endpoint, Event, Nothing, Surface, Topic
-from pulso.uploads import Allowance, AskAllowance, StoredFiles
+from pulso.contract import Access, Contract, Endpoint, Event, Example, Nothing, Surface, Topic
+from pulso.uploads import Allowance, AskAllowance, StoredFile, StoredFiles
 
 MAX_TEXT_CHARS: Final = 4_000
 MAX_HISTORY: Final = 200
@@ -167,7 +167,27 @@ class Switched(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     room: str | None
 
 
-ROOMS: Final = Endpoint("chat:rooms", Nothing, Rooms, Access.USER, "The rooms.", reads=True)
+ANA: Final = Member("u_4kq7wzc2n5d8", "Ana")
+CAT: Final = File("chat-1f2e3d4c5b6a", "cat.png", "/static/chat-1f2e3d4c5b6a.png", "image/png", 5120)
+HELLO: Final = Message(
+    seq=7,
+    id="8b6a1c9e-4d2f-4c3b-9a5e-7f1d2c3b4a59",
+    room="sala-1",
+    author=ANA,
+    text="olá",
+    files=[],
+    at="2026-01-31T12:00:00.000Z",
+)
+
+ROOMS: Final = Endpoint(
+    "chat:rooms",
+    Nothing,
+    Rooms,
+    Access.USER,
+    "The rooms.",
+    reads=True,
+    example=Example(Nothing(), Rooms([Room("sala-1", "Sala 1", 2, 7)])),
+)
 JOIN: Final = Endpoint(
     "chat:join",
     Join,
@@ -175,18 +195,36 @@ JOIN: Final = Endpoint(
     Access.USER,
     "Enter a room, with all connections, and leave the one before; or come back to it.",
     surface=Surface.SOCKET,
+    example=Example(Join("sala-1"), InRoom("sala-1", [ANA], [HELLO], 7)),
 )
 LEAVE: Final = Endpoint(
     "chat:leave", Nothing, Nothing, Access.USER, "Leave the room, with all connections.", surface=Surface.SOCKET
 )
 SEND: Final = Endpoint(
-    "chat:send", Send, Message, Access.USER, "Send a message to the room; the ack comes after the commit."
+    "chat:send",
+    Send,
+    Message,
+    Access.USER,
+    "Send a message to the room; the ack comes after the commit.",
+    example=Example(Send(HELLO.id, HELLO.text), HELLO),
 )
 TYPING: Final = Endpoint(
-    "chat:typing", Typing, Nothing, Access.USER, "Say that the caller is typing.", surface=Surface.SOCKET
+    "chat:typing",
+    Typing,
+    Nothing,
+    Access.USER,
+    "Say that the caller is typing.",
+    surface=Surface.SOCKET,
+    example=Example(Typing(True), Nothing()),
 )
 HISTORY_OF: Final = Endpoint(
-    "chat:history", History, Messages, Access.USER, "Messages of the caller's room.", reads=True
+    "chat:history",
+    History,
+    Messages,
+    Access.USER,
+    "Messages of the caller's room.",
+    reads=True,
+    example=Example(History("sala-1", limit=20), Messages([HELLO], False)),
 )
 ALLOWANCE: Final = Endpoint(
     "chat:allowance",
@@ -204,6 +242,10 @@ FILES: Final = Endpoint(
     "Upload files for a message; those that none names within an hour are removed.",
     surface=Surface.UPLOAD,
     allowance=ALLOWANCE,
+    example=Example(
+        StoredFiles([StoredFile("chat-1f2e3d4c5b6a.png", CAT.name, CAT.type, CAT.size)]),
+        Uploaded([CAT], [CAT.url]),
+    ),
 )
 
 MISSED: Final = Endpoint(
@@ -216,18 +258,31 @@ MISSED: Final = Endpoint(
     on_gap=True,
 )
 
-MESSAGE: Final = Event("chat:message", Message, "A message, to everybody in the room, also to its author.")
-JOINED: Final = Event("chat:joined", CameOrWent, "A user has entered; to the others, once.")
-LEFT: Final = Event("chat:left", CameOrWent, "A user has left, or has been gone for a while; to the others, once.")
-IS_TYPING: Final = Event("chat:typing", IsTyping, "A user begins or ends typing; to the others.")
-SWITCHED: Final = Event("chat:switched", Switched, "Another connection of the user has changed room.")
+MESSAGE: Final = Event(
+    "chat:message", Message, "A message, to everybody in the room, also to its author.", example=HELLO
+)
+JOINED: Final = Event(
+    "chat:joined", CameOrWent, "A user has entered; to the others, once.", example=CameOrWent("sala-1", ANA)
+)
+LEFT: Final = Event(
+    "chat:left",
+    CameOrWent,
+    "A user has left, or has been gone for a while; to the others, once.",
+    example=CameOrWent("sala-1", ANA),
+)
+IS_TYPING: Final = Event(
+    "chat:typing", IsTyping, "A user begins or ends typing; to the others.", example=IsTyping("sala-1", ANA, True)
+)
+SWITCHED: Final = Event(
+    "chat:switched", Switched, "Another connection of the user has changed room.", example=Switched("sala-2")
+)
 
 ROOM_TOPICS: Final = "chat.room."
 ROOM: Final = Topic(ROOM_TOPICS + "{room}", (MESSAGE, JOINED, LEFT, IS_TYPING))
 
 CONTRACT: Final = Contract(
     service="chat",
-    endpoints=(ROOMS, JOIN, LEAVE, SEND, TYPING, HISTORY_OF, ALLOWANCE, FILES, MISSED),
+    endpoints=(ROOMS, JOIN, SEND, TYPING, HISTORY_OF, LEAVE, ALLOWANCE, FILES, MISSED),
     topics=(ROOM,),
     events=(SWITCHED,),
 )

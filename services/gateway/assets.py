@@ -41,7 +41,7 @@ def setup_assets(app: web.Application, *, frontend: Path) -> None:
             raise web.HTTPNotFound(text="There is no such file.")
         # The address of a version is for good; any other is asked for again each time, mostly for a 304 (ETag).
         is_current = request.query.get("v") == assets.version(path)
-        headers = {
+        headers: dict[str, str] = {
             hdrs.CONTENT_TYPE: _type_of(file),
             hdrs.CACHE_CONTROL: f"public, max-age={YEAR_S}, immutable" if is_current else "no-cache",
             hdrs.CONTENT_SECURITY_POLICY: CONTENT_POLICY,

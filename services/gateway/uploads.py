@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 import msgspec
 import structlog
 from aiohttp import BodyPartReader, web
+from aiohttp.http import HttpProcessingError
 
 from pulso.contract import Caller, EndpointManifest
 from pulso.errors import ServiceError
@@ -160,7 +161,7 @@ async def _arriving(read: Awaitable[T]) -> T:
     except TimeoutError:
         raise _late() from None
     # All of these, its assertions among them, are how aiohttp says that a body is not what it should be.
-    except (ValueError, AssertionError, RuntimeError, OSError, web.HTTPException) as fault:
+    except (ValueError, AssertionError, RuntimeError, OSError, web.HTTPException, HttpProcessingError) as fault:
         log.info("upload broken off", fault=str(fault)[:200])
         raise ServiceError("bad_request", "The files could not be read to their end. Send them again.") from None
 

@@ -59,7 +59,10 @@ async def test_what_goes_over_sockets_is_shown_in_a_frame_without_an_origin(
         await expect(shown.locator("h3", has_text=heading).first).to_be_visible(timeout=30_000)
     frame = next(frame for frame in watched.page.frames if frame.url.endswith("/docs/frame"))
     assert await frame.evaluate("self.origin") == "null"
-    assert await frame.evaluate("() => { try { return document.cookie } catch (e) { return e.name } }") == "SecurityError"
+    assert (
+        await frame.evaluate("() => { try { return document.cookie } catch (e) { return e.name } }")
+        == "SecurityError"
+    )
     assert watched.faults == []
 
 

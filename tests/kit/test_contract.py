@@ -15,6 +15,7 @@ from pulso.contract import (
     Contract,
     Endpoint,
     Event,
+    Example,
     Manifest,
     Nothing,
     Surface,
@@ -104,6 +105,37 @@ def test_manifest_says_which_endpoints_are_for_programs_and_an_older_one_that_no
         del endpoint["bearer"]
     older = msgspec.json.decode(msgspec.json.encode(data), type=Manifest)
     assert [endpoint.bearer for endpoint in older.endpoints] == [False, False]
+
+
+def test_an_example_travels_as_somebody_would_write_it() -> None:
+    brew = Endpoint(
+        "hall:brew", Order, Nothing, Access.GUEST, "Brew.", example=Example(Order(Greeting("Ana"), 2), Nothing())
+    )
+    said = Event("hall:said", Greeting, "Said.", example=Greeting("hello"), on_connect=True)
+    manifest = manifest_of(Contract("hall", (brew,), (Topic("hall.all", (said,)),)), 1)
+    arrived = msgspec.json.decode(msgspec.json.encode(manifest), type=Manifest)
+    assert arrived.endpoints[0].example is not None
+    assert arrived.endpoints[0].example.request == {"who": {"text": "Ana"}, "cups": 2}  # no sugar, as by default
+    assert arrived.endpoints[0].example.result == {}
+    assert arrived.topics[0].events[0].example == {"text": "hello"}
+    assert arrived.topics[0].events[0].on_connect
+
+
+def test_what_takes_and_answers_nothing_needs_no_example() -> None:
+    ring = Endpoint("hall:ring", Nothing, Nothing, Access.GUEST, "Ring.")
+    (endpoint, other) = manifest_of(Contract("hall", (ring, GREET)), 1).endpoints
+    assert endpoint.example is not None
+    assert (endpoint.example.request, endpoint.example.result) == ({}, {})
+    assert other.example is None
+
+
+def test_an_example_that_could_not_be_sent_is_refused() -> None:
+    with pytest.raises(ValueError, match="hall:brew: the example is none: .*<= 9"):
+        Endpoint(
+            "hall:brew", Order, Nothing, Access.GUEST, "", example=Example(Order(Greeting("Ana"), 10), Nothing())
+        )
+    with pytest.raises(ValueError, match="hall:said"):
+        Event("hall:said", Greeting, "", example=Greeting(7))  # type: ignore[arg-type]  # that is the point
 
 
 def test_manifest_of_a_newer_version_is_understood() -> None:

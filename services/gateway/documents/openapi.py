@@ -20,7 +20,7 @@ Object = dict[str, Any]
 OPENAPI: Final = "/api/openapi.json"
 ASYNCAPI: Final = "/api/asyncapi.json"
 
-_BY_HTTP: Final = (Surface.OPEN, Surface.HTTP)
+_BY_HTTP: Final = (Surface.OPEN, Surface.HTTP, Surface.UPLOAD)
 _JSON: Final = "application/json"
 _REQUEST_ID: Final = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
 
@@ -105,8 +105,12 @@ def _path(service: str, endpoint: EndpointManifest, schemas: Schemas) -> Object:
         "description": _description(endpoint),
         "security": _security(endpoint),
     }
-    request = schemas.add(service, endpoint.request)
     answered = _answers(schemas.add(service, endpoint.result), endpoint)
+    if endpoint.surface is Surface.UPLOAD:
+        return {
+            "post": said | {"operationId": _operation_id(endpoint), "requestBody": _FILES, "responses": answered}
+        }
+    request = schemas.add(service, endpoint.request)
     post = said | {
         "operationId": _operation_id(endpoint, "post" if endpoint.reads else ""),
         "requestBody": _body(request, endpoint, schemas),
@@ -183,8 +187,9 @@ def _answers(result: Object, endpoint: EndpointManifest) -> Object:
     if endpoint.example is not None:
         content["example"] = endpoint.example.result
     answer = {"description": "Done.", "headers": _REQUEST_ID, "content": {_JSON: content}}
+    done = "201" if endpoint.surface is Surface.UPLOAD else "200"
     return {
-        "200": answer,
+        done: answer,
         **{str(HTTP_STATUS[code]): {"$ref": f"#/components/responses/{code}"} for code in CODES},
     }
 
@@ -221,6 +226,21 @@ def _security_schemes(*, secure: bool) -> Object:
     }
 
 
+_FILES: Final[Object] = {
+    "description": "One part for each file.",
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "files": {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
+                },
+                "required": ["files"],
+            }
+        }
+    },
+}
 _HEADERS: Final[Object] = {
     "RequestId": {"description": "What logs call this request.", "schema": {"type": "string"}},
     "RetryAfter": {

@@ -78,6 +78,10 @@ async def test_a_user_has_so_much_room_and_no_more_however_uploads_race(kit: Kit
         ("multipart/form-data", b"x"),
         ("multipart/form-data; boundary=b", b""),
         ("multipart/form-data; boundary=b", b"--b--\r\n"),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="\x05"\r\n\r\nx\r\n--b--\r\n',
+        ),
         ("multipart/form-data; boundary=b", b"--b\r\n\r\nno name\r\n--b--\r\n"),
         (
             "multipart/form-data; boundary=b",
