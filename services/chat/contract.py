@@ -186,7 +186,7 @@ ROOMS: Final = Endpoint(
     Access.USER,
     "The rooms.",
     reads=True,
-    example=Example(Nothing(), Rooms([Room("sala-1", "Sala 1", 2, 7)])),
+    example=Example(Nothing(), Rooms([Room("sala-1", "Sala 1", 2, 7)], "sala-1")),
 )
 JOIN: Final = Endpoint(
     "chat:join",

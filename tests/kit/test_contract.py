@@ -130,7 +130,7 @@ def test_what_takes_and_answers_nothing_needs_no_example() -> None:
 
 
 def test_an_example_that_could_not_be_sent_is_refused() -> None:
-    with pytest.raises(ValueError, match="hall:brew: the example is none: .*<= 9"):
+    with pytest.raises(ValueError, match=r"hall:brew: the example is none: .*<= 9"):
         Endpoint(
             "hall:brew", Order, Nothing, Access.GUEST, "", example=Example(Order(Greeting("Ana"), 10), Nothing())
         )
