@@ -18,7 +18,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 
-from pulso.examples import as_written, check_example
+from pulso.examples import as_json, as_written, check_example
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
@@ -295,7 +295,7 @@ def expectations(request: type) -> str:
 
 def _event(event: Event[Any]) -> EventManifest:
     example = Nothing() if event.payload is Nothing else event.example
-    shown = None if example is None else msgspec.to_builtins(example)
+    shown = None if example is None else as_json(example)
     return EventManifest(event.name, event.summary, _schema(event.payload), shown, event.on_connect)
 
 
@@ -304,7 +304,7 @@ def _example(endpoint: Endpoint[Any, Any]) -> ExampleManifest | None:
     if example is None:
         needs_none = endpoint.request is endpoint.result is Nothing
         return ExampleManifest({}, {}) if needs_none else None
-    return ExampleManifest(as_written(example.request), msgspec.to_builtins(example.result))
+    return ExampleManifest(as_written(example.request), as_json(example.result))
 
 
 def _schema(type_: type) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from pulso.contract import Access, Contract, Endpoint
+from pulso.contract import Access, Contract, Endpoint, Example
 
 MAX_PAGE: Final = 500
 
@@ -73,6 +73,21 @@ class Messages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     next: int | None
 
 
+SET: Final = Message(
+    seq=812,
+    at="2026-01-31T12:00:00.000Z",
+    gateway="gw-1f2e3d4c",
+    connection="kQ3vX9aLm2Rt5YzBAAAB",
+    user="u_4kq7wzc2n5d8",
+    direction="in",
+    event="numbers:set",
+    outcome="ok",
+    recipients=1,
+    payload=msgspec.Raw(b'{"value":37}'),
+    size=12,
+    name="Ana",
+)
+
 MESSAGES: Final = Endpoint(
     "journal:messages",
     MessagesRequest,
@@ -80,6 +95,7 @@ MESSAGES: Final = Endpoint(
     Access.ADMIN,
     "Every message between clients and gateways: filtered, in pages, the newest first.",
     reads=True,
+    example=Example(MessagesRequest(event="numbers:*", direction="in", limit=1), Messages([SET], 811)),
 )
 
 CONTRACT: Final = Contract(service="journal", endpoints=(MESSAGES,))
