@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from pulso.contract import Access, Contract, Endpoint, Event, Nothing, Surface, Topic
+from pulso.contract import Access, Contract, Endpoint, Event, Example, Nothing, Surface, Topic
 from pulso.reports import Report
 
 Level = Literal["ok", "warning", "critical"]
@@ -66,18 +66,54 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     redis: RedisFigures | None
 
 
+CLOCK: Final = Report(
+    instance="clock-5e6f7a8b",
+    service="clock",
+    version="0.1.0",
+    host="pulso-1",
+    pid=17,
+    started_ms=1_769_860_000_000,
+    status="ready",
+    checks=(),
+    cpu=0.01,
+    memory_bytes=48_234_496,
+    loop_lag_ms=1.2,
+    shards=(0,),
+    shard_count=1,
+)
+ALL_WELL: Final = Status(
+    at="2026-01-31T12:00:00.000Z",
+    level="ok",
+    problems=(),
+    processes=(Process(CLOCK, 0.8, (1.0, 1.0)),),
+    redis=RedisFigures("6.2.14", 1_048_576, 0, 14, 120.0, 3600),
+)
+
 STATUS: Final = Endpoint(
-    "ops:status", Nothing, Status, Access.ADMIN, "How all processes, Redis and the disks stand.", reads=True
+    "ops:status",
+    Nothing,
+    Status,
+    Access.ADMIN,
+    "How all processes, Redis and the disks stand.",
+    reads=True,
+    example=Example(Nothing(), ALL_WELL),
 )
 WATCH: Final = Endpoint(
-    "ops:watch", Nothing, Status, Access.ADMIN, "As ops:status, and every two seconds from now on.",
+    "ops:watch",
+    Nothing,
+    Status,
+    Access.ADMIN,
+    "As ops:status, and every two seconds from now on.",
     surface=Surface.SOCKET,
-)  # fmt: skip
+    example=Example(Nothing(), ALL_WELL),
+)
 UNWATCH: Final = Endpoint(
     "ops:unwatch", Nothing, Nothing, Access.ADMIN, "Stop following the status.", surface=Surface.SOCKET
 )
 
-STATUS_EVENT: Final = Event("ops:status", Status, "How everything stands, every two seconds to those who watch.")
+STATUS_EVENT: Final = Event(
+    "ops:status", Status, "How everything stands, every two seconds to those who watch.", example=ALL_WELL
+)
 STATUSES: Final = Topic("ops.status", (STATUS_EVENT,))
 
 CONTRACT: Final = Contract("ops", endpoints=(STATUS, WATCH, UNWATCH), topics=(STATUSES,))
