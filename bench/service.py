@@ -18,7 +18,7 @@ import msgspec
 from bench.store import MIGRATIONS, KeptValues
 from pulso.contract import Access, Caller, Contract, Endpoint, Event, Nothing, Surface, Topic
 from pulso.push import Push
-from pulso.router import Asked, Routes
+from pulso.routes import Asked, Routes
 from pulso.service import run_process
 from pulso.settings import KitSettings
 from pulso.shard import Context, Service

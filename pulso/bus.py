@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from pulso import message, metrics
+from pulso.channels import Channels
 from pulso.confirmed import Confirmed
 from pulso.contract import Caller, Endpoint
 from pulso.errors import Code, ErrorBody, ServiceError
@@ -44,37 +45,6 @@ _LATE: Final = ServiceError("timeout", "The service did not answer in time; it m
 _UNSENDABLE: Final = ServiceError("internal", "This cannot be sent: a text in it is no valid Unicode.")
 
 log = structlog.get_logger(__name__)
-
-
-class Channels:
-    """The names of the channels, under one prefix."""
-
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
-        self.control = f"{prefix}:control"
-        self.connections = f"{prefix}:connections"
-        self.gateways = f"{prefix}:gw:"
-        self.reports = f"{prefix}:reports"
-        self.report_now = f"{prefix}:report-now"
-
-    def service(self, service: str, shard: int) -> str:
-        return f"{self.prefix}:svc:{service}:{shard}"
-
-    def shards(self, service: str, shards: int) -> tuple[str, ...]:
-        return tuple(self.service(service, shard) for shard in range(shards))
-
-    def files(self, service: str, shard: int) -> str:
-        """Where a shard is asked for copies of its files (`pulso.copies`)."""
-        return f"{self.prefix}:files:{service}:{shard}"
-
-    def instance(self, service: str, instance: str) -> str:
-        return f"{self.prefix}:svc:{service}:@{instance}"
-
-    def gateway(self, gateway: str) -> str:
-        return self.gateways + gateway
-
-    def topic(self, topic: str) -> str:
-        return f"{self.prefix}:topic:{topic}"
 
 
 class Bus:

@@ -28,7 +28,8 @@ from pulso.bus import Bus
 from pulso.contract import Access, Caller, Endpoint, Nothing, Surface
 from pulso.errors import ServiceError
 from pulso.party import running
-from pulso.router import Router, Routes
+from pulso.router import Router
+from pulso.routes import Routes
 from pulso.store import open_at
 
 CHUNK_BYTES: Final = 384 * 1024

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pulso.bus import Bus, Channels
+from pulso.bus import Bus
+from pulso.channels import Channels
 from pulso.redis_link import RedisLink
 from pulso.settings import KitSettings
 

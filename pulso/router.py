@@ -1,18 +1,4 @@
-"""From a batch of calls to their replies: decode, check access, handle, reply, measure.
-
-A service declares its handlers in `handlers.py`:
-
-    routes = Routes[Numbers]()
-
-    @routes.handler(contract.WATCH)
-    async def watch(numbers: Numbers, caller: Caller, request: Nothing) -> Nothing: ...
-
-    @routes.batch_handler(contract.SET)
-    async def set_values(numbers: Numbers, calls: Sequence[Asked[SetValue]]) -> Sequence[Value]: ...
-
-A batch handler gets all calls that have arrived while the batch before it was handled, so that they can share one
-commit. Whatever a handler raises that is no `ServiceError` is logged with its trace and answered `internal`.
-"""
+"""From a batch of calls to their replies: decode, check access, handle, reply, measure."""
 
 from __future__ import annotations
 
@@ -20,22 +6,19 @@ import asyncio
 import contextlib
 import itertools
 import operator
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any, Final, Generic
 
 import msgspec
 import structlog
 
 from pulso import metrics
 from pulso.bus import Bus
-from pulso.contract import Caller, Contract, Endpoint, expectations
+from pulso.contract import Caller, Endpoint, expectations
 from pulso.errors import ServiceError
 from pulso.message import Call, Envelope, Reply
+from pulso.routes import Many, One, Routes, State
 from pulso.tracing import ORIGIN, Origin
-
-State = TypeVar("State")
-Req = TypeVar("Req")
-Res = TypeVar("Res")
 
 MAX_CALLS: Final = 20_000
 """Calls in hand at the most; past this a call is answered `unavailable` at once."""
@@ -46,44 +29,6 @@ NOTHING: Final = frozenset({b"", b"null"})
 """Payloads that stand for an empty object."""
 
 log = structlog.get_logger(__name__)
-
-
-Asked: TypeAlias = tuple[Caller, Req]
-"""One call as a batch handler sees it: who asks, and for what."""
-
-One = Callable[[State, Caller, Req], Awaitable[Res]]
-Many = Callable[[State, Sequence[Asked[Req]]], Awaitable[Sequence[Res | ServiceError]]]
-
-
-class Routes(Generic[State]):
-    """Which function answers which endpoint: a declaration, complete before anything runs."""
-
-    def __init__(self) -> None:
-        self.ones: dict[str, tuple[Endpoint[Any, Any], One[State, Any, Any]]] = {}
-        self.manies: dict[str, tuple[Endpoint[Any, Any], Many[State, Any, Any]]] = {}
-
-    def handler(self, endpoint: Endpoint[Req, Res]) -> Callable[[One[State, Req, Res]], One[State, Req, Res]]:
-        def declare(handle: One[State, Req, Res]) -> One[State, Req, Res]:
-            self.ones[endpoint.name] = (endpoint, handle)
-            return handle
-
-        return declare
-
-    def batch_handler(
-        self, endpoint: Endpoint[Req, Res]
-    ) -> Callable[[Many[State, Req, Res]], Many[State, Req, Res]]:
-        def declare(handle: Many[State, Req, Res]) -> Many[State, Req, Res]:
-            self.manies[endpoint.name] = (endpoint, handle)
-            return handle
-
-        return declare
-
-    def check(self, contract: Contract) -> None:
-        """Raises ValueError unless every endpoint of the contract has exactly one handler."""
-        offered = {endpoint.name for endpoint in contract.endpoints}
-        handled = [*self.ones, *self.manies]
-        if offered != set(handled) or len(handled) != len(offered):
-            raise ValueError(f"{contract.service}: endpoints {offered} but handlers for {handled}")
 
 
 class _Arrived(msgspec.Struct):

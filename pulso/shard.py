@@ -18,7 +18,8 @@ from pulso import config, copies
 from pulso.bus import Bus
 from pulso.contract import Contract
 from pulso.push import Push
-from pulso.router import Router, Routes
+from pulso.router import Router
+from pulso.routes import Routes
 from pulso.store import StoreBusy
 
 State = TypeVar("State")

@@ -21,7 +21,7 @@ from typing import Final
 import pytest
 import uvloop
 
-from pulso.bus import Channels
+from pulso.channels import Channels
 from pulso.party import Connected, connected
 from pulso.settings import KitSettings
 from tests.redis_server import RedisServer, await_line

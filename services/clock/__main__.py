@@ -11,7 +11,7 @@ from typing import Final
 
 from pulso.contract import Caller, Nothing
 from pulso.party import running
-from pulso.router import Routes
+from pulso.routes import Routes
 from pulso.seconds import whole_seconds
 from pulso.service import run_process
 from pulso.settings import KitSettings

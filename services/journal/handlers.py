@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pulso.contract import Caller
 from pulso.errors import ServiceError
-from pulso.router import Routes
+from pulso.routes import Routes
 from services.journal import contract
 from services.journal.contract import Messages, MessagesRequest
 from services.journal.journal import Journal

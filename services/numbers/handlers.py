@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from pulso.contract import Caller, Nothing
-from pulso.router import Asked, Routes
+from pulso.routes import Asked, Routes
 from services.numbers import contract
 from services.numbers.contract import AskFibonacci, Fibonacci, Number, SetValue, Value
 from services.numbers.fibonacci import fibonacci

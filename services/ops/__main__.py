@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from pulso.contract import Caller, Nothing
 from pulso.party import running
 from pulso.reports import REPORT_EVERY_S, REPORT_NOW
-from pulso.router import Routes
+from pulso.routes import Routes
 from pulso.service import run_process
 from pulso.settings import KitSettings
 from pulso.shard import Context, Service

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pulso.contract import Caller, Nothing
-from pulso.router import Routes
+from pulso.routes import Routes
 from services.presence import contract
 from services.presence.contract import ListPeople, People
 from services.presence.presence import Presence

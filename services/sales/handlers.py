@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pulso.contract import Caller, Nothing
-from pulso.router import Routes
+from pulso.routes import Routes
 from services.sales import contract
 from services.sales.contract import Records, RecordsRequest, SourceReport, Summary, SummaryRequest
 from services.sales.sales import Sales

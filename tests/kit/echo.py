@@ -12,7 +12,7 @@ import msgspec
 
 from pulso.contract import Access, Caller, Contract, Endpoint, Nothing
 from pulso.errors import ServiceError
-from pulso.router import Asked, Routes
+from pulso.routes import Asked, Routes
 from pulso.shard import Context, Service
 
 

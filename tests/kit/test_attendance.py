@@ -11,7 +11,7 @@ from pulso import attendance as module
 from pulso import holdings
 from pulso.announcer import Announcer
 from pulso.attendance import Attendance, attending
-from pulso.bus import Channels
+from pulso.channels import Channels
 from pulso.connections import ANNOUNCED, MAX_LISTED, ROLL_CALL, OpenConnection
 from pulso.message import Envelope, Tell
 from pulso.party import Connected, connected, running

@@ -9,7 +9,8 @@ import pytest
 from redis.asyncio import Redis
 
 from pulso import bus as bus_module
-from pulso.bus import Bus, Channels
+from pulso.bus import Bus
+from pulso.channels import Channels
 from pulso.contract import Caller
 from pulso.errors import ServiceError
 from pulso.message import Call, Envelope, Membership, Reply, Tell

@@ -13,7 +13,8 @@ from pulso import router as router_module
 from pulso.contract import ANONYMOUS, Caller, Contract
 from pulso.message import Reply, Tell
 from pulso.party import Connected
-from pulso.router import Router, Routes
+from pulso.router import Router
+from pulso.routes import Routes
 from tests.kit.echo import ADMIN, CONTRACT, GUEST, PING, SAY, TOGETHER, Echo, routes
 from tests.waiting import eventually
 

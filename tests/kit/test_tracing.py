@@ -14,7 +14,7 @@ from pulso.bus import Bus
 from pulso.contract import ANONYMOUS, Access, Caller, Contract, Endpoint, Nothing
 from pulso.message import Reply
 from pulso.party import Connected
-from pulso.router import Routes
+from pulso.routes import Routes
 from pulso.settings import KitSettings
 from pulso.shard import Context, Service
 from pulso.tracing import ORIGIN, Origin, traceparent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pulso.router import Routes
+from pulso.routes import Routes
 from services.auth.state import Auth
 
 routes: Final = Routes[Auth]()

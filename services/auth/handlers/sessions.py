@@ -8,7 +8,7 @@ from typing import Final
 
 from pulso.contract import Caller, Nothing
 from pulso.errors import ServiceError
-from pulso.router import Asked
+from pulso.routes import Asked
 from pulso.tokens import InvalidToken
 from services.auth import contract, rules, store
 from services.auth.contract import (

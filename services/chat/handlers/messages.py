@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pulso.contract import Caller
 from pulso.errors import ServiceError
-from pulso.router import Asked
+from pulso.routes import Asked
 from services.chat import contract, rules
 from services.chat.contract import History, Member, Message, Messages, Send
 from services.chat.handlers.routes import routes

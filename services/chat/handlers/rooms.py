@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pulso.contract import Caller, Nothing
 from pulso.errors import ServiceError
-from pulso.router import Asked
+from pulso.routes import Asked
 from services.chat import contract
 from services.chat.contract import InRoom, Join, Member, Rooms, Typing
 from services.chat.handlers.routes import routes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pulso.router import Routes
+from pulso.routes import Routes
 from services.chat.state import Chat
 
 routes: Final = Routes[Chat]()

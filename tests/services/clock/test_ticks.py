@@ -10,7 +10,8 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from pulso.bus import Bus, Channels
+from pulso.bus import Bus
+from pulso.channels import Channels
 from pulso.message import Tell
 from pulso.push import Push
 from pulso.shard import Context

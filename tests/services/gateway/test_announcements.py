@@ -9,7 +9,7 @@ import pytest
 import socketio
 
 from pulso.attendance import attending
-from pulso.bus import Channels
+from pulso.channels import Channels
 from pulso.connections import OpenConnection
 from pulso.party import connected
 from pulso.settings import KitSettings

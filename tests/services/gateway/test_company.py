@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pulso.bus import Channels
+from pulso.channels import Channels
 from pulso.contract import Caller, Event
 from pulso.message import Envelope, Hello, Tell, TellOthers
 from pulso.party import connected

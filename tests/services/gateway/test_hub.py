@@ -15,7 +15,7 @@ import services
 from pulso.contract import Access, Contract, Endpoint, Event, Nothing, Topic
 from pulso.probes import Health
 from pulso.push import Push
-from pulso.router import Routes
+from pulso.routes import Routes
 from pulso.service import serve
 from pulso.settings import KitSettings
 from pulso.shard import Context, Service

@@ -12,7 +12,7 @@ import pytest
 from pulso.contract import Access, Caller, Contract, Endpoint, Event, Nothing, Topic
 from pulso.probes import Health
 from pulso.push import Push
-from pulso.router import Routes
+from pulso.routes import Routes
 from pulso.service import serve
 from pulso.settings import KitSettings
 from pulso.shard import Context, Service

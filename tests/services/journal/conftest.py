@@ -15,7 +15,8 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from pulso.bus import Channels, result_of
+from pulso.bus import result_of
+from pulso.channels import Channels
 from pulso.contract import Caller
 from pulso.errors import ServiceError
 from pulso.message import Reply

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import msgspec
 import pytest
 
-from pulso.bus import Channels
+from pulso.channels import Channels
 from pulso.contract import Caller, Endpoint, Nothing, shard_of
 from pulso.errors import ServiceError
 from pulso.message import Envelope, Membership, Reply, Tell, TellConnection

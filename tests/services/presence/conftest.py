@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from pulso.announcer import Announcer
-from pulso.bus import Channels
+from pulso.channels import Channels
 from pulso.connections import ROLL_CALL, OpenConnection, opened_by
 from pulso.contract import Caller, Endpoint, Kind
 from pulso.errors import ServiceError

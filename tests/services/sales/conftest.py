@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from pulso.bus import Channels
+from pulso.channels import Channels
 from pulso.contract import Caller, Endpoint, Nothing
 from pulso.errors import ServiceError
 from pulso.message import Envelope, Membership, Reply, Tell
