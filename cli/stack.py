@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from cli import settings
-from cli.child import Child, Program, kept_running
+from cli.child import CannotStart, Child, Program, kept_running
 from cli.data_folder import DataFolder
 from cli.embedded_redis import redis_program
 from cli.front_door import Front, answers, loopback, nginx_program
@@ -118,7 +118,10 @@ def require_free_ports(plan: Plan) -> None:
     kit, edge = plan.settings.kit, plan.settings.gateway
     require_free(edge.host, edge.port, flag="--port")
     if kit.ops_port:
-        for port in range(kit.ops_port, kit.ops_port + (plan.gateways or 0) + 1):
+        ops_ports = range(kit.ops_port, kit.ops_port + (plan.gateways or 0) + 1)
+        if edge.port in ops_ports:
+            raise CannotStart(f"Port {edge.port} would be --port and an ops port. Choose another --ops-port.")
+        for port in ops_ports:
             require_free(kit.ops_host, port, flag="--ops-port")
 
 

@@ -276,4 +276,4 @@ def _refusal(caller: Caller) -> ServiceError:
 def _complaint(endpoint: str, fault: Exception, expected: str) -> str:
     if isinstance(fault, msgspec.ValidationError):
         return f"{endpoint}: {fault}. {expected}" if expected else f"{endpoint}: {fault}"
-    return f"{endpoint}: this is not well-formed JSON."
+    return f"{endpoint}: this is not one well-formed JSON value."

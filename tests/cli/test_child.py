@@ -19,7 +19,7 @@ async def _at_once() -> bool:
 
 
 def _program(*arguments: str, **more: object) -> Program:
-    return Program(**{"name": "it", "arguments": arguments, "is_ready": _at_once, **more})  # type: ignore[arg-type]
+    return Program(**{"name": "it", "arguments": arguments, "is_ready": _at_once, **more})  # type: ignore[arg-type]  # of any kind
 
 
 def _lives(pid: int) -> bool:

@@ -153,6 +153,14 @@ def test_a_taken_port_is_told_in_a_sentence(pulso: Pulso, data: Path) -> None:
     )
 
 
+def test_one_port_for_both_is_told_before_anything_runs(pulso: Pulso, data: Path) -> None:
+    port = str(free_ports(1)[0])
+    with pulso("up", "--port", port, "--ops-port", port, "--data", str(data)) as process:
+        _, complaint = process.communicate()
+    assert process.returncode == 1
+    assert complaint == f"Port {port} would be --port and an ops port. Choose another --ops-port.\n"
+
+
 def test_a_data_folder_in_use_is_told_in_a_sentence(pulso: Pulso, folder: DataFolder) -> None:
     with pulso(*_flags(folder.path)) as process:
         _, complaint = process.communicate()

@@ -1,5 +1,5 @@
 /** The drawer with everything about one message. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "./html.js";
 import { setFilters } from "./log-feed.js";
@@ -15,7 +15,8 @@ const count = new Intl.NumberFormat(lang);
  */
 export function LogDetails({ message, newer, older, onOpen }) {
   const place = useRef(/** @type {HTMLDialogElement | null} */ (null));
-  useEffect(() => {
+  // Before it is painted: a key that comes right behind is the drawer's.
+  useLayoutEffect(() => {
     const dialog = place.current;
     dialog?.showModal(); // keeps the focus, gives it back, and closes with Escape
     return () => dialog?.close();
