@@ -85,7 +85,7 @@ def test_the_panels_of_the_dashboard_lie_beside_one_another() -> None:
 def test_labels_are_never_what_a_client_has_written() -> None:
     """What is counted by name is named by contracts; the list says by which labels."""
     measured()
-    allowed = {"event", "outcome", "endpoint", "store", "service", "le", "generation", "implementation",
-               "major", "minor", "patchlevel", "version"}  # fmt: skip
+    allowed = {"event", "outcome", "endpoint", "store", "service", "verdict", "why", "le", "generation",
+               "implementation", "major", "minor", "patchlevel", "version"}  # fmt: skip
     labels = {label for family in REGISTRY.collect() for sample in family.samples for label in sample.labels}
     assert labels <= allowed
