@@ -24,6 +24,7 @@ import uvloop
 from pulso.channels import Channels
 from pulso.party import Connected, connected
 from pulso.settings import KitSettings
+from tests.cases import Tables
 from tests.redis_server import RedisServer, await_line
 from tests.waiting import in_own_task
 
@@ -31,6 +32,10 @@ REPOSITORY: Final = Path(__file__).parents[1]
 QUIET_PORTS: Final = range(10_000, 32_000)
 STACK_STARTS_WITHIN_S: Final = 60.0
 STACK_STOPS_WITHIN_S: Final = 20.0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Tables("abuse", "faults"))
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -13,13 +13,13 @@ from random import Random
 
 import pytest
 
-from tests.faults.cases import Case, table
+from tests import cases
+from tests.cases import Case
 from tests.faults.deployment import Deployment, Program, deployed
 from tests.faults.people import Person, crowd
 from tests.redis_server import RedisServer
 
 PEOPLE = 20
-CASES = pytest.StashKey[list[Case]]()
 
 
 @pytest.fixture
@@ -39,19 +39,13 @@ def chance(seed: int) -> Random:
 @pytest.fixture
 def report(request: pytest.FixtureRequest, seed: int) -> Callable[[Case], None]:
     """Puts a case into the table that is shown at the end of the run."""
-    cases = request.config.stash.setdefault(CASES, [])
 
     def add(case: Case) -> None:
-        cases.append(replace(case, name=f"{case.name} (FAULTS_SEED={seed})") if case.name[0] != " " else case)
+        if case.name[0] != " ":
+            case = replace(case, name=f"{case.name} (FAULTS_SEED={seed})")
+        cases.add(request.node, "faults", case)
 
     return add
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if cases := config.stash.get(CASES, []):
-        terminalreporter.section("faults")
-        for line in table(cases):
-            terminalreporter.write_line(line)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from tests.faults.cases import Case
+from tests.cases import Case
 from tests.faults.deployment import Deployment, Program
 from tests.faults.front import in_front_of
 from tests.faults.history import Record, Verdict, judge

@@ -1,5 +1,6 @@
 /** What every page's frame can do: switch between light and dark, and log out. */
 import { post } from "./api.js";
+import { leaveFor } from "./leaving.js";
 
 const SCHEMES = ["auto", "light", "dark"];
 const YEAR_S = 31_536_000;
@@ -24,7 +25,7 @@ async function logOut({ currentTarget }) {
   button.disabled = true;
   try {
     await post("/api/auth/logout");
-    location.assign("/login?ended=logout");
+    leaveFor("/login?ended=logout");
   } catch (error) {
     button.disabled = false;
     const notice = document.getElementById("log-out-failed");

@@ -8,6 +8,7 @@ import { io } from "socket.io-client";
 
 import { ApiError, post } from "./api.js";
 import { waitBeforeTry } from "./backoff.js";
+import { leaveFor } from "./leaving.js";
 import { t, user } from "./page.js";
 import { createStore } from "./store.js";
 import { ticker } from "./ticker.js";
@@ -171,5 +172,5 @@ async function refused() {
 function goToLogin(reason) {
   connection.set({ state: "stopped" });
   const query = new URLSearchParams({ ended: reason, next: location.pathname });
-  location.assign(`/login?${query}`);
+  leaveFor(`/login?${query}`);
 }
