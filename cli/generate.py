@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
 from datetime import UTC, datetime
@@ -15,8 +16,6 @@ from cyclopts.validators import Number
 from pulso.process import run_until_signal
 from services.sales.generator import Generator
 from services.sales.writing import write_steadily
-
-EX_IOERR = 74  # sysexits.h: input/output error
 
 
 def generate(
@@ -51,5 +50,5 @@ def generate(
     run_until_signal(main)
     if faults:
         sys.stderr.write(f"{out} cannot be written: {faults[0].strerror or faults[0]}\n")
-        return EX_IOERR
+        return os.EX_IOERR
     return 0

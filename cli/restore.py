@@ -30,7 +30,7 @@ def restore(
     /,
     *,
     data: Annotated[Path | None, Parameter(help="The data folder. Default: .pulso")] = None,
-    only: Annotated[tuple[str, ...], Parameter(help="A service whose files alone are wanted.")] = (),
+    only: Annotated[tuple[str, ...], Parameter(negative="", help="A service whose files alone are wanted.")] = (),
     force: Annotated[bool, Parameter(negative="", help="Move what is there aside first.")] = False,
 ) -> int:
     """Put a backup into the data folder of a Pulso that is stopped.

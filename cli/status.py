@@ -30,7 +30,6 @@ LISTEN_S: Final = 2.5
 """The longest that is listened: everybody reports every two seconds, asked or not."""
 QUIET_S: Final = 0.6
 EXIT: Final = {"ok": 0, "warning": 0, "critical": 1}
-EX_UNAVAILABLE: Final = 69  # sysexits.h
 
 
 def status(
@@ -49,7 +48,7 @@ def status(
             found = asyncio.run(_status(kit))
         except NotRunning as fault:
             sys.stderr.write(f"{fault}\n")
-            return EX_UNAVAILABLE
+            return os.EX_UNAVAILABLE
     if json:
         sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
     else:

@@ -27,6 +27,8 @@ def promote(
 ) -> int:
     """Make a user an admin.
 
+    Exit codes: 0 where it is done, 1 where it is refused, 69 where nothing is reached, 78 for wrong settings.
+
     Parameters
     ----------
     name
@@ -37,8 +39,11 @@ def promote(
         with faults_exit():
             kit = kit_of(environ)
         promoted = asyncio.run(_promote(kit, name))
-    except (NotRunning, ServiceError) as fault:
-        sys.stderr.write(f"{fault.message if isinstance(fault, ServiceError) else fault}\n")
+    except NotRunning as fault:
+        sys.stderr.write(f"{fault}\n")
+        return os.EX_UNAVAILABLE
+    except ServiceError as fault:
+        sys.stderr.write(f"{fault.message}\n")
         return 1
     print(f"{promoted.name} ({name}) is an admin.")
     return 0

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 PREFIX: Final = "PULSO_"
-EX_CONFIG: Final = 78  # sysexits.h: configuration error
 
 S = TypeVar("S")
 T = TypeVar("T")

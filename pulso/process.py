@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import resource
 import signal
 import sys
@@ -32,7 +33,7 @@ def faults_exit() -> Iterator[None]:
         yield
     except config.ConfigFaults as wrong:
         sys.stderr.write("".join(f"{fault}\n" for fault in wrong.faults))
-        raise SystemExit(config.EX_CONFIG) from None
+        raise SystemExit(os.EX_CONFIG) from None
 
 
 @contextlib.contextmanager

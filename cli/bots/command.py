@@ -21,7 +21,6 @@ from cli.live.address import DEFAULT, Server, check_address, servers_of
 from cli.live.session import Ended
 from pulso.process import run_until_signal
 
-EX_NOPERM: Final = 77  # sysexits.h: permission denied
 DEFAULT_BOTS: Final = 50
 """As many guests as a server admits in a minute, and some: its default is 60."""
 SHOWN_EVERY_S: Final = 1.0
@@ -78,7 +77,7 @@ async def _run(
         try:
             await _started(fleet, report, stop)
         except (Denied, Ended, NoRoom) as fault:
-            outcome.code, outcome.fault = EX_NOPERM, str(fault)
+            outcome.code, outcome.fault = os.EX_NOPERM, str(fault)
         else:
             figures = await _lived(fleet, seconds, report, stop)
         await fleet.stop()

@@ -26,8 +26,6 @@ from pulso.process import faults_exit, run_until_signal
 from services import settings as product
 from services.settings import ClientSettings
 
-EX_NOPERM: Final = 77  # sysexits.h: permission denied
-
 MAX_GUEST_NAME: Final = 40
 """Of auth's contract; a login of the operating system may be longer, and is nobody's fault."""
 FIBONACCI: Final = "numbers:fibonacci"
@@ -51,7 +49,8 @@ def client(
     ] = False,
     as_json: Annotated[bool, Parameter(name="--json", negative="", help="One JSON object a line.")] = False,
     once: Annotated[
-        bool, Parameter(negative="", help="End once standard input has, and all answers came.")
+        bool,
+        Parameter(negative="", help="End when standard input has ended and all answers came."),
     ] = False,
 ) -> int:
     """Talk to a server until Ctrl-C; what it does and its exit codes are in the command's help."""
@@ -125,7 +124,7 @@ class _Talk:
         try:
             await self._conversation.run()
         except (Denied, Ended) as fault:
-            self._outcome.code = EX_NOPERM
+            self._outcome.code = os.EX_NOPERM
             self._outcome.fault = f"The server does not admit us: {fault}"
             self._stop.set()
 
@@ -143,6 +142,7 @@ class _Talk:
             except NoAnswer as refused:
                 self._refuse(line, refused.code, str(refused))
         if options.once:
+            await self._conversation.until_connected()
             self._outcome.code = 1 if self._unanswered else 0
             self._stop.set()
         else:

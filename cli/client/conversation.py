@@ -61,6 +61,9 @@ class Conversation:
             await asyncio.sleep(LOOK_EVERY_S)
             self._session.give_up_if_silent(monotonic())
 
+    async def until_connected(self) -> None:
+        await self._opened.wait()
+
     async def ask(self, event: str, payload: Any) -> Any:
         """The answer to something that only reads: it is asked again where the connection is lost meanwhile.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from datetime import UTC, datetime
 from typing import Final
 
 from cli.collector.database import Database
-from cli.collector.faults import EX_UNAVAILABLE, Hopeless, Lost, Refused, Trouble
+from cli.collector.faults import Hopeless, Lost, Refused, Trouble
 from cli.collector.http import Http
 from cli.collector.report import Report
 from cli.collector.tokens import Tokens
@@ -100,7 +101,7 @@ class Collector:
         if self._failing_since is None:
             self._failing_since = now
         if self._once and now - self._failing_since > PATIENCE_S:
-            raise Hopeless(f"Given up after {PATIENCE_S:g} s: {trouble}.", EX_UNAVAILABLE)
+            raise Hopeless(f"Given up after {PATIENCE_S:g} s: {trouble}.", os.EX_UNAVAILABLE)
         most_s = min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2**self._failures)
         pause_s = max(trouble.retry_after_s, random.uniform(0.1, most_s))  # noqa: S311  # no secret
         self._failures = min(self._failures + 1, 10)

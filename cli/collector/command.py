@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from cli import settings
 from cli.collector.collecting import Collector
 from cli.collector.database import Database
-from cli.collector.faults import EX_CANTCREAT, Hopeless
+from cli.collector.faults import Hopeless
 from cli.collector.http import Http
 from cli.collector.report import Report, report_for
 from cli.collector.tokens import Tokens
@@ -101,7 +101,7 @@ def _export(database: Database, path: Path) -> None:
     try:
         database.export_csv(path)
     except OSError as fault:
-        raise Hopeless(f"{path} cannot be written: {fault.strerror}.", EX_CANTCREAT) from None
+        raise Hopeless(f"{path} cannot be written: {fault.strerror}.", os.EX_CANTCREAT) from None
 
 
 def _token(environ: Mapping[str, str], client: ClientSettings) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from cli.collector.faults import EX_CANTCREAT, Hopeless, Trouble
+from cli.collector.faults import Hopeless, Trouble
 from services.sales.contract import Sale
 
 BUSY_S: Final = 10.0
@@ -52,7 +53,7 @@ class Database:
             self._connection.execute(_SELECT + " LIMIT 0")
             (self.rows,) = self._connection.execute("SELECT count(*) FROM sales").fetchone()
         except sqlite3.Error as fault:
-            raise Hopeless(f"{path} cannot be used as the database: {fault}.", EX_CANTCREAT) from None
+            raise Hopeless(f"{path} cannot be used as the database: {fault}.", os.EX_CANTCREAT) from None
 
     def cursor(self, url: str) -> str:
         """Where this server's feed was left; empty where nothing was collected from it yet."""

@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-EX_USAGE: Final = 64  # the codes of sysexits.h
-EX_UNAVAILABLE: Final = 69
-EX_CANTCREAT: Final = 73
-EX_PROTOCOL: Final = 76
-EX_NOPERM: Final = 77
-
 
 class Trouble(Exception):
     """Passes by itself: try again, no sooner than in `retry_after_s` seconds."""

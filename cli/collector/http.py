@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
 import aiohttp
 import msgspec
 
-from cli.collector.faults import EX_NOPERM, EX_PROTOCOL, EX_USAGE, Hopeless, Lost, Refused, Trouble
+from cli.collector.faults import Hopeless, Lost, Refused, Trouble
 from pulso.errors import ErrorBody
 from services.sales.contract import Records
 
@@ -76,7 +77,7 @@ class Http:
                 return answer.status, await answer.read(), _seconds(answer.headers.get("Retry-After", ""))
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
             raise Hopeless(
-                f"{self.url} is no address of a server, as in http://127.0.0.1:8080", EX_USAGE
+                f"{self.url} is no address of a server, as in http://127.0.0.1:8080", os.EX_USAGE
             ) from None
         except TimeoutError:
             raise Trouble(f"{self.url} does not answer in time") from None
@@ -86,12 +87,12 @@ class Http:
     def _fault(self, status: int, body: bytes) -> Exception:
         if 300 <= status < 400:
             return Hopeless(
-                f"{self.url} leads elsewhere (status {status}). Use the address that it leads to.", EX_PROTOCOL
+                f"{self.url} leads elsewhere (status {status}). Use the address that it leads to.", os.EX_PROTOCOL
             )
         if status == 403:
-            return Hopeless(_message(body), EX_NOPERM)
+            return Hopeless(_message(body), os.EX_NOPERM)
         if status == 400:
-            return Hopeless(f"{self.url} does not understand this collector: {_message(body)}", EX_PROTOCOL)
+            return Hopeless(f"{self.url} does not understand this collector: {_message(body)}", os.EX_PROTOCOL)
         # 404 is what a gateway answers whose services have still to start.
         return Trouble(f"{self.url} answers {status}: {_message(body)}")
 

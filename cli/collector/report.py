@@ -91,12 +91,13 @@ class InLines:
         self._out = out
         self._clock = clock
         self._said_at = float("-inf")
+        self._rows_said = -1
 
     def stored(self, new: int, rows: int, lag_s: float | None) -> None:
         self._progress.add(new, rows, lag_s)
         if self._clock() - self._said_at >= SAY_EVERY_S:
             self._said_at = self._clock()
-            self._say(self._progress.text())
+            self._say_progress()
 
     def note(self, text: str) -> None:
         self._say(text)
@@ -105,6 +106,11 @@ class InLines:
         self._say(f"{text}; trying again in {retry_s:.1f} s")
 
     def end(self) -> None:
+        if self._rows_said != self._progress.rows:
+            self._say_progress()
+
+    def _say_progress(self) -> None:
+        self._rows_said = self._progress.rows
         self._say(self._progress.text())
 
     def _say(self, text: str) -> None:

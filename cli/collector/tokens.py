@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable
 from typing import Final
 
-from cli.collector.faults import EX_NOPERM, Hopeless, Refused, Trouble
+from cli.collector.faults import Hopeless, Refused, Trouble
 from cli.collector.http import Http, SignedIn
 
 RENEW_AT: Final = 0.7
@@ -66,21 +67,21 @@ class Tokens:
                 raise Hopeless(
                     f"{self._username} cannot sign in: username or password do not match. "
                     "Check PULSO_USERNAME and PULSO_PASSWORD.",
-                    EX_NOPERM,
+                    os.EX_NOPERM,
                 ) from None
         elif self._given is not None:
             # It may be nearly over. Renewed at once, it is known how long the next one lives.
             if not await self._renewed(self._given()):
-                raise Hopeless("The access token is not valid (any more): a new one is needed.", EX_NOPERM)
+                raise Hopeless("The access token is not valid (any more): a new one is needed.", os.EX_NOPERM)
         else:
             try:
                 self._take(await self._http.sign_in("/api/auth/guest", {"name": "Collector"}))
             except Hopeless as fault:
-                if fault.code != EX_NOPERM:
+                if fault.code != os.EX_NOPERM:
                     raise
                 raise Hopeless(
                     "Guests are not admitted here: set PULSO_USERNAME and PULSO_PASSWORD, or --token-file.",
-                    EX_NOPERM,
+                    os.EX_NOPERM,
                 ) from None
 
     async def _renewed(self, token: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sqlite3
 import urllib.error
@@ -88,6 +89,14 @@ def test_a_folder_that_holds_something_is_left_alone(pulso: Pulso, stack: Stack,
     code, _, complaint = _run(pulso, "backup", str(made), "--data", str(stack.data))
     assert code == 1
     assert complaint == f"{made} is not empty. Name a new folder.\n"
+
+
+def test_a_place_that_cannot_be_written_is_told(pulso: Pulso, stack: Stack, tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    code, _, complaint = _run(pulso, "backup", str(in_the_way / "backup"), "--data", str(stack.data))
+    assert code == os.EX_CANTCREAT
+    assert complaint == f"{in_the_way}/backup cannot be written: Not a directory.\n"
 
 
 def test_a_backup_is_readable_for_its_owner_alone(made: Path) -> None:

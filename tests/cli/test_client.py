@@ -22,7 +22,7 @@ from tests.conftest import Stack
 from tests.waiting import eventually
 
 PASSWORD = "correct horse battery"
-EX_CONFIG, EX_NOPERM, EX_USAGE = 78, 77, 2
+CYCLOPTS_USAGE = 2
 
 
 @pytest.fixture
@@ -92,6 +92,12 @@ async def test_once_ends_with_the_input(stack: Stack) -> None:
         assert "F(30) = 832040" in client.out
 
 
+async def test_once_without_a_question_ends_once_it_was_connected(stack: Stack) -> None:
+    async with command("client", "--json", "--once", WS=stack.url) as client:
+        assert await client.ends() == 0
+        assert len(client.of_type("connected")) == 1
+
+
 async def test_without_input_it_goes_on_telling(stack: Stack) -> None:
     async with command("client", "--json", WS=stack.url) as client:
         await client.until(lambda: len(client.events("clock:tick")) >= 2)
@@ -123,14 +129,14 @@ async def test_it_signs_in_with_a_password_and_ends_with_its_session(
             token = (await response.json())["access_token"]
         async with http.post("/api/auth/logout-all", headers={"Authorization": f"Bearer {token}"}) as response:
             assert response.status == 200
-        assert await client.ends() == EX_NOPERM
+        assert await client.ends() == os.EX_NOPERM
         assert client.err == ["The server does not admit us: the server has ended the session: revoked"]
 
 
 async def test_a_wrong_password_is_told_in_a_sentence(stack: Stack, http: aiohttp.ClientSession) -> None:
     await registered(http, "carla")
     async with command("client", WS=stack.url, PULSO_USERNAME="carla", PULSO_PASSWORD="wrong") as client:
-        assert await client.ends() == EX_NOPERM
+        assert await client.ends() == os.EX_NOPERM
         assert client.out == []
         assert client.err[-1].startswith("The server does not admit us: ")
 
@@ -138,11 +144,11 @@ async def test_a_wrong_password_is_told_in_a_sentence(stack: Stack, http: aiohtt
 @pytest.mark.parametrize(
     ("environ", "code", "named"),
     [
-        ({"WS": "127.0.0.1:8080"}, EX_USAGE, "http://127.0.0.1:8080"),
-        ({"SKIP_USER_INPUT": "perhaps"}, EX_USAGE, "SKIP_USER_INPUT"),
-        ({"PULSO_USERNAME": "ana"}, EX_CONFIG, "PULSO_PASSWORD"),
-        ({"PULSO_PASSWORD": PASSWORD}, EX_CONFIG, "USER"),
-        ({"PULSO_PASWORD": PASSWORD, "USER": "ana"}, EX_CONFIG, "Did you mean PULSO_PASSWORD?"),
+        ({"WS": "127.0.0.1:8080"}, CYCLOPTS_USAGE, "http://127.0.0.1:8080"),
+        ({"SKIP_USER_INPUT": "perhaps"}, CYCLOPTS_USAGE, "SKIP_USER_INPUT"),
+        ({"PULSO_USERNAME": "ana"}, os.EX_CONFIG, "PULSO_PASSWORD"),
+        ({"PULSO_PASSWORD": PASSWORD}, os.EX_CONFIG, "USER"),
+        ({"PULSO_PASWORD": PASSWORD, "USER": "ana"}, os.EX_CONFIG, "Did you mean PULSO_PASSWORD?"),
     ],
 )
 async def test_what_is_wrong_is_named(environ: dict[str, str], code: int, named: str) -> None:
@@ -154,7 +160,7 @@ async def test_what_is_wrong_is_named(environ: dict[str, str], code: int, named:
 
 async def test_a_name_that_the_server_refuses_is_told(stack: Stack) -> None:
     async with command("client", "--user", "x" * 41, WS=stack.url) as client:
-        assert await client.ends() == EX_NOPERM
+        assert await client.ends() == os.EX_NOPERM
         assert "name" in client.err[-1]
 
 
@@ -175,7 +181,7 @@ async def test_a_server_that_is_no_pulso_is_told_apart(http: aiohttp.ClientSessi
     port = runner.addresses[0][1]
     try:
         async with command("client", WS=f"http://127.0.0.1:{port}") as client:
-            assert await client.ends() == EX_NOPERM
+            assert await client.ends() == os.EX_NOPERM
             assert "is not a Pulso" in client.err[-1]
     finally:
         await runner.cleanup()

@@ -126,6 +126,14 @@ async def test_once_ends_when_there_is_nothing_more_and_goes_on_the_next_time(sh
     assert rows_[0]["seller"] == "Ana Conceição"
 
 
+async def test_a_figure_is_told_once(shop: Shop, db: Path) -> None:
+    append(shop.source, sale())
+    await eventually(lambda: _served(shop, 1))
+    code, out, _ = await collected_once(shop.url, db)
+    (line,) = out.splitlines()
+    assert (code, "1 rows, 1 new" in line) == (0, True)
+
+
 async def test_a_collector_that_is_killed_again_and_again_has_each_record_once(shop: Shop, db: Path) -> None:
     seed = random.SystemRandom().randrange(10**6)
     sys.stdout.write(f"seed {seed}\n")

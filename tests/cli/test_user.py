@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import urllib.request
 from pathlib import Path
@@ -39,5 +40,5 @@ def test_nobody_is_promoted_where_there_is_no_such_user(pulso: Pulso, stack: Sta
 def test_a_pulso_that_does_not_run_is_told(pulso: Pulso, tmp_path: Path) -> None:
     with pulso("user", "promote", "ana", "--data", str(tmp_path)) as process:
         _, complaint = process.communicate()
-    assert process.returncode == 1
+    assert process.returncode == os.EX_UNAVAILABLE
     assert complaint.startswith(f"No `pulso up` runs on the data folder {tmp_path}.")

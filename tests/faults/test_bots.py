@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,6 @@ from typing import Any
 from tests.commands import Command, command
 from tests.faults.conftest import Pulso
 from tests.faults.deployment import Deployment
-
-EX_NOPERM = 77
 
 
 def progress(bots: Command) -> dict[str, Any]:
@@ -78,7 +77,7 @@ async def test_limits_of_the_server_are_named(deployment: Deployment) -> None:
     for program in (auth, numbers, guests, sockets):
         await program.becomes("ready")
     async with command("bots", "-n", "10", WS=sockets.url) as bots:
-        assert await bots.ends() == EX_NOPERM
+        assert await bots.ends() == os.EX_NOPERM
         assert "PULSO_LIMIT_CONNECTIONS_PER_ADDRESS=0" in bots.err[-1]
     async with command("bots", "-n", "10", WS=guests.url) as bots:
         await bots.says("PULSO_LIMIT_GUESTS_PER_MINUTE=0")
@@ -89,5 +88,5 @@ async def test_limits_of_the_server_are_named(deployment: Deployment) -> None:
 async def test_bots_where_guests_are_not_admitted(deployment: Deployment) -> None:
     _, gateway = await deployment.start_all("auth", "gateway", guests="off")
     async with command("bots", "-n", "3", WS=gateway.url) as bots:
-        assert await bots.ends() == EX_NOPERM
+        assert await bots.ends() == os.EX_NOPERM
         assert "Guests are not admitted here" in bots.err[-1]

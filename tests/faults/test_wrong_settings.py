@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
-from pulso.config import EX_CONFIG
 from tests.faults.deployment import spawn
 
 EVERYWHERE = {
@@ -27,7 +27,7 @@ OWN = {
 async def test_every_fault_is_named(service: str, tmp_path: Path) -> None:
     wrong = {**EVERYWHERE, **OWN[service]}
     code, said = await refusal(service, {"PULSO_DATA": str(tmp_path), **wrong})
-    assert code == EX_CONFIG
+    assert code == os.EX_CONFIG
     assert sorted(line.partition(":")[0] for line in said) == sorted(wrong)
     assert not any("short" in line or "nonsense" in line for line in said)  # secrets are not shown
 
@@ -35,14 +35,14 @@ async def test_every_fault_is_named(service: str, tmp_path: Path) -> None:
 async def test_numbers_do_not_start_on_data_of_another_split(tmp_path: Path) -> None:
     (tmp_path / "numbers.sqlite3").touch()
     code, said = await refusal("numbers", {"PULSO_DATA": str(tmp_path), "PULSO_NUMBERS_SHARDS": "2"})
-    assert code == EX_CONFIG
+    assert code == os.EX_CONFIG
     assert [line.partition(":")[0] for line in said] == ["PULSO_NUMBERS_SHARDS"]
 
 
 async def test_numbers_do_not_start_without_a_folder_to_write_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     code, said = await refusal("numbers", {"PULSO_DATA": str(tmp_path / "file")})
-    assert code == EX_CONFIG
+    assert code == os.EX_CONFIG
     assert [line.partition(":")[0] for line in said] == ["PULSO_DATA"]
 
 
