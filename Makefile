@@ -26,10 +26,11 @@ setup: $(INSTALLED) $(VENDORED)  ## .venv with the locked dependencies, and the 
 up: setup  ## start everything; flags go into ARGS: make up ARGS="--port 9000 --gateways 3"
 	@exec $(BIN)/pulso up $(ARGS)
 
-# Playwright's own Node.js wants a system library that a bare machine lacks; the one from the set-up does as well.
+# Several workers share the tests; ARGS="-n 0" has one process do it all, as for a debugger. Playwright's own Node.js
+# wants a system library that a bare machine lacks; the one from the set-up does as well.
 test: setup  ## every test that needs no container engine; flags for pytest go into ARGS
 	@PULSO_TEST_BROWSER="$$(sh .ci/find-browser)" && export PULSO_TEST_BROWSER && \
-	    PLAYWRIGHT_NODEJS_PATH="$$(command -v node)" $(BIN)/python -m pytest $(ARGS)
+	    PLAYWRIGHT_NODEJS_PATH="$$(command -v node)" $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 faults: setup  ## what is killed at random for minutes and loses nothing; ends in a table. FAULTS_SEED=n repeats a run
 	$(BIN)/python -m pytest -q -m long tests/faults $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import random
 import secrets
@@ -24,18 +25,28 @@ import uvloop
 from pulso.channels import Channels
 from pulso.party import Connected, connected
 from pulso.settings import KitSettings
+from tests.alone import Turns
 from tests.cases import Tables
 from tests.redis_server import RedisServer, await_line
 from tests.waiting import in_own_task
 
 REPOSITORY: Final = Path(__file__).parents[1]
 QUIET_PORTS: Final = range(10_000, 32_000)
-STACK_STARTS_WITHIN_S: Final = 60.0
-STACK_STOPS_WITHIN_S: Final = 20.0
+MOST_WORKERS: Final = 6
+STACK_STARTS_WITHIN_S: Final = 120.0
+STACK_STOPS_WITHIN_S: Final = 60.0
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Tables("abuse", "faults"))
+    worker = getattr(config, "workerinput", None)  # pytest-xdist's, where it shares the run among processes
+    config.pluginmanager.register(Turns(secrets.token_hex(4) if worker is None else worker["testrunuid"]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are processors: tests wait as much as they compute."""
+    return min(MOST_WORKERS, 2 * (os.cpu_count() or 1))
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -100,8 +111,13 @@ class Stack:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """A whole Pulso in a process of its own with a Redis of its own, shared by all tests."""
-    yield from run_stack()
+    """A whole Pulso in a process of its own with a Redis of its own, shared by all tests.
+
+    All of them come from one address, as often as they like.
+    """
+    yield from run_stack(
+        PULSO_BCRYPT_COST="4", PULSO_LIMIT_GUESTS_PER_MINUTE="0", PULSO_LIMIT_REGISTRATIONS_PER_MINUTE="0"
+    )
 
 
 def kit_on(redis_url: str, data: Path) -> KitSettings:
@@ -146,12 +162,25 @@ def run_stack(*, before: Callable[[Path], None] | None = None, **settings: str) 
 
 
 def free_port() -> int:
-    """One that no outgoing connection is given: those would take it before, or between, our processes."""
+    """One that no outgoing connection is given: those would take it before, or between, our processes.
+
+    Each worker of a run has ports of its own, and gives none of them twice before it has given all.
+    """
     while True:
-        port = random.choice(QUIET_PORTS)
+        port = next(_ports)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def _own_ports() -> list[int]:
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = QUIET_PORTS[number % workers :: workers]
+    return random.sample(ports, len(ports))
+
+
+_ports = itertools.cycle(_own_ports())
 
 
 def _redis_server() -> Iterator[RedisServer]:

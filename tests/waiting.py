@@ -12,9 +12,11 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 ASK_EVERY_S: Final = 0.01
+PATIENCE_S: Final = 30.0
+"""Of a test where no time is promised: the machine may be busy with others."""
 
 
-async def eventually(holds: Callable[[], T | Awaitable[T]], *, within_s: float = 5.0) -> T:
+async def eventually(holds: Callable[[], T | Awaitable[T]], *, within_s: float = PATIENCE_S) -> T:
     """Returns what `holds` answers once that is true; fails after `within_s` seconds."""
     loop = asyncio.get_running_loop()
     until = loop.time() + within_s

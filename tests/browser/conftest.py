@@ -7,7 +7,8 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, async_playwright, expect
 
 from tests.conftest import run_stack
 
@@ -22,6 +23,9 @@ ARGS = (
 )
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
+
 OpenBrowser = Callable[..., Awaitable[BrowserContext]]
 
 
@@ -31,18 +35,20 @@ def chromium() -> str | None:
     return named or next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
+    """One for all tests; it lives on one event loop, and so do the tests that use it."""
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(executable_path=chromium(), args=list(ARGS))
         yield launched
         await launched.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def open_browser(browser: Browser) -> AsyncIterator[OpenBrowser]:
     """`await open_browser()`: another person's browser, with its own cookies; English unless `locale` says so."""
     faults: list[str] = []
+    contexts: list[BrowserContext] = []
 
     def note(message: ConsoleMessage) -> None:
         if "Content Security Policy" in message.text:
@@ -50,12 +56,15 @@ async def open_browser(browser: Browser) -> AsyncIterator[OpenBrowser]:
 
     async def open_one(**options: object) -> BrowserContext:
         context = await browser.new_context(**{"locale": "en-US", **options})  # type: ignore[arg-type]  # passed on
-        context.set_default_timeout(10_000)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
         context.on("weberror", lambda error: faults.append(str(error.error)))
         context.on("console", note)
         return context
 
     yield open_one
+    for context in contexts:
+        await context.close()
     assert faults == []
 
 

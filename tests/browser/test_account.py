@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import OpenBrowser
 from tests.browser.people import Person, fill_registration, log_in, register
 from tests.conftest import Stack, run_stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_registering_opens_the_numbers_under_the_own_name(stack: Stack, open_browser: OpenBrowser) -> None:

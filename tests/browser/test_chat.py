@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import OpenBrowser
 from tests.browser.people import Person, fill_registration
 from tests.browser.rooms import composer, enter, is_in, member, message, open_chat, room, say, texts, write
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_two_people_talk_and_each_tells_the_own_messages_apart(

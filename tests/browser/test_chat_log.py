@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenBrowser
@@ -24,6 +25,8 @@ from tests.browser.rooms import (
     write,
 )
 from tests.waiting import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NEAR_PX = 3
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
 from playwright.async_api import FilePayload, Locator, Page, Route, expect
 
 from tests.browser.conftest import OpenBrowser
@@ -23,6 +24,8 @@ from tests.browser.rooms import (
 )
 from tests.faults.deployment import deployed
 from tests.redis_server import RedisServer
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63606060000000040001"

@@ -8,6 +8,8 @@ from playwright.async_api import BrowserContext, Page, expect
 from tests.browser.conftest import OpenBrowser
 from tests.conftest import Stack
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 
 class Watched:
     """A page, what its console said, and which requests it made elsewhere or in vain."""

@@ -12,6 +12,8 @@ from services.numbers.fibonacci import fibonacci
 from tests.browser.conftest import OpenBrowser
 from tests.conftest import Stack
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 
 async def opened(stack: Stack, open_browser: OpenBrowser, **options: object) -> Page:
     page = await (await open_browser(**options)).new_page()

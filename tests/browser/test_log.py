@@ -8,18 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, expect
 
-from services.auth.contract import User
 from tests.browser.conftest import OpenBrowser
 from tests.browser.people import Person, register
-from tests.browser.test_pages import ANA, HTML, RUI, Serve, serve
 from tests.conftest import REPOSITORY, Stack
 
-__all__ = ["serve"]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def admin(stack: Stack, open_browser: OpenBrowser) -> BrowserContext:
     """An admin's browser."""
     return await admins_browser(stack, open_browser)
@@ -162,11 +161,3 @@ async def test_a_member_is_told_that_the_log_is_for_admins(stack: Stack, open_br
     assert answer.status == 403
     await expect(page.get_by_role("heading", name="For admins only")).to_be_visible()
     await expect(page.get_by_role("navigation", name="Pages").get_by_role("link", name="Log")).to_have_count(0)
-
-
-async def test_the_page_itself_is_for_admins_alone(serve: Serve) -> None:
-    for user, status in ((RUI, 403), (ANA, 403), (User("u_2", "Bruno", "admin"), 200)):
-        client = await serve(user)
-        assert (await client.get("/log", headers=HTML)).status == status
-    answer = await (await serve(None)).get("/log", allow_redirects=False)
-    assert (answer.status, answer.headers["Location"]) == (302, "/login?next=/log")

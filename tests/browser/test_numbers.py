@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenBrowser
 from tests.browser.people import LATE_DRAWS, SLOW_TIMERS, Person, register, role_is, shown_values, value_of
 from tests.conftest import Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_visitor_runs_as_a_guest_at_once(stack: Stack, open_browser: OpenBrowser) -> None:

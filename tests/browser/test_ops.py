@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenBrowser
 from tests.browser.people import Person, register
 from tests.conftest import REPOSITORY, Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def open_as_admin(page: Page, stack: Stack) -> None:

@@ -157,6 +157,14 @@ async def test_the_landing_page_leads_members_to_the_rooms_and_guests_are_told_w
     assert 'id="chat"' not in gate
 
 
+async def test_the_log_is_for_admins_alone(serve: Serve) -> None:
+    for user, status in ((RUI, 403), (ANA, 403), (User("u_2", "Bruno", "admin"), 200)):
+        client = await serve(user)
+        assert (await client.get("/log", headers=HTML)).status == status
+    answer = await (await serve(None)).get("/log", allow_redirects=False)
+    assert (answer.status, answer.headers["Location"]) == (302, "/login?next=/log")
+
+
 async def test_people_get_a_page_for_what_is_missing_and_programs_a_status(serve: Serve) -> None:
     client = await serve(None)
     page = await client.get("/nothing-here", headers=HTML)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenBrowser
 from tests.browser.people import Person, register
 from tests.conftest import Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

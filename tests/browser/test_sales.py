@@ -14,6 +14,8 @@ from tests.browser.conftest import OpenBrowser
 from tests.conftest import Stack, run_stack
 from tests.services.sales.made import append, sale
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 
 @pytest.fixture
 def quiet() -> Iterator[Stack]:
