@@ -36,10 +36,12 @@ ENGINE: Final[dict[str, Any]] = {
 }
 
 
-def application(tasks: Tasks, greet_after_s: float = GREET_AFTER_S) -> web.Application:
+def application(tasks: Tasks, greet_after_s: float = GREET_AFTER_S, **engine: Any) -> web.Application:
+    """`engine` is what is to be other than `ENGINE`."""
     app = web.Application()
-    echoing(EngineServer(tasks=tasks, **ENGINE)).attach(app, "/engine.io/")
-    server = Greeting(tasks, greet_after_s)
+    engine = {**ENGINE, **engine}
+    echoing(EngineServer(tasks=tasks, **engine)).attach(app, "/engine.io/")
+    server = Greeting(tasks, greet_after_s, engine)
     answering(server).attach(app)
     return app
 
@@ -47,8 +49,8 @@ def application(tasks: Tasks, greet_after_s: float = GREET_AFTER_S) -> web.Appli
 class Greeting(StrictServer):
     """Tells each client what it connected with."""
 
-    def __init__(self, tasks: Tasks, after_s: float) -> None:
-        super().__init__(tasks, namespaces=NAMESPACES, connect_within_s=CONNECT_WITHIN_S, **ENGINE)
+    def __init__(self, tasks: Tasks, after_s: float, engine: dict[str, Any]) -> None:
+        super().__init__(tasks, namespaces=NAMESPACES, connect_within_s=CONNECT_WITHIN_S, **engine)
         self._after_s = after_s
 
     def let_in(self, eio_sid: str, sid: str, namespace: str, auth: Any) -> None:

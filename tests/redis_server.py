@@ -13,7 +13,7 @@ from redis import Redis
 
 from cli.embedded_redis import find_server
 
-START_TIMEOUT_S: Final = 20.0
+START_TIMEOUT_S: Final = 60.0
 
 
 class RedisServer:

@@ -67,7 +67,7 @@ async def role_is(page: Page, role: str) -> None:
 async def shown_values(page: Page, count: int) -> list[dict[str, float]]:
     """The next values that the page shows, each with its time in ms and the step beside it."""
     await page.evaluate(RECORD)
-    await page.wait_for_function("count => window.shown.length >= count", arg=count, timeout=30_000)
+    await page.wait_for_function("count => window.shown.length >= count", arg=count)
     shown: list[dict[str, float]] = await page.evaluate("() => window.shown")
     return shown[:count]
 

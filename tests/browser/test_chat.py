@@ -51,7 +51,7 @@ async def test_who_comes_and_goes_is_told_once_and_a_second_tab_is_silent(
     await expect(message(ana, "the first tab is closed")).to_be_visible()
     await expect(notices).to_have_text(["Rui Tabs entered"])
     await second.close()
-    await expect(notices).to_have_text(["Rui Tabs entered", "Rui Tabs left"], timeout=9_000)
+    await expect(notices).to_have_text(["Rui Tabs entered", "Rui Tabs left"])
     await expect(people).to_have_count(0)
 
 
@@ -70,12 +70,13 @@ async def test_changing_rooms_moves_all_tabs_and_nothing_crosses(chat_url: str, 
     await expect(message(second, "only in the third room")).to_be_visible()
     await expect(message(rui, "only in the third room")).to_have_count(0)
     await expect(message(second, "only in the first room")).to_have_count(0)
-    await expect(room(first, "Sala 1").get_by_test_id("badge")).to_contain_text("1", timeout=8_000)
+    await expect(room(first, "Sala 1").get_by_test_id("badge")).to_contain_text("1")
     await room(second, "Sala 1").click()
     await expect(message(first, "only in the first room")).to_be_visible()
     await expect(first.get_by_test_id("badge")).to_have_count(0)
 
 
+@pytest.mark.alone
 async def test_typing_is_seen_by_the_others_and_ends(chat_url: str, open_browser: OpenBrowser) -> None:
     ana = await enter(open_browser, chat_url, "Ana", "sala-3")
     rui = await enter(open_browser, chat_url, "Rui", "sala-3")
@@ -92,7 +93,7 @@ async def test_typing_is_seen_by_the_others_and_ends(chat_url: str, open_browser
     await expect(line).to_have_text("")
     await composer(ana).press_sequentially("…")
     await expect(line).to_have_text("Ana is typing…")
-    await expect(line).to_have_text("", timeout=9_000)  # she goes away from the keyboard
+    await expect(line).to_have_text("")  # she goes away from the keyboard
 
 
 async def test_a_card_shows_the_e_mail_address_to_its_owner_alone(
@@ -128,7 +129,7 @@ async def test_logging_out_in_one_tab_ends_the_others(chat_url: str, open_browse
     first, second = await open_chat(ana, chat_url, "sala-1"), await open_chat(ana, chat_url)
     await first.get_by_role("button", name="Log out").click()
     for tab in (second, first):
-        await tab.wait_for_url(f"{chat_url}/login?**", timeout=3_000)
+        await tab.wait_for_url(f"{chat_url}/login?**")
         await expect(tab.get_by_role("heading", name="Log in")).to_be_visible()
     assert "next=%2Fchat" in second.url
 

@@ -157,7 +157,7 @@ async def test_a_gap_is_filled_in_order(chat_url: str, open_browser: OpenBrowser
     await wire.cut()
     await say(rui, "gap 5", "gap 6")
     wire.mend()
-    await expect(message(ana, "gap 6")).to_be_visible(timeout=20_000)
+    await expect(message(ana, "gap 6")).to_be_visible()
     said = [f"gap {number}" for number in range(1, 7)]
     assert await texts(ana, *said) == said
 

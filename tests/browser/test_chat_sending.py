@@ -71,7 +71,7 @@ async def test_what_is_written_offline_arrives_once_and_in_order_though_an_answe
     wire.mend()
     await ana.get_by_role("button", name="Retry now").click()
     for text in offline:
-        await expect(message(ana, text)).to_have_attribute("data-state", "sent", timeout=20_000)
+        await expect(message(ana, text)).to_have_attribute("data-state", "sent")
         await expect(message(rui, text)).to_have_count(1)
     assert len(wire.lost) == 2
     for page in (ana, rui):
@@ -114,7 +114,7 @@ async def test_a_gateway_that_is_killed_costs_no_message_and_doubles_none(
         await say(rui, "from the other gateway")
         await one.start()
         for text in ("during 1", "during 2"):
-            await expect(message(ana, text)).to_have_attribute("data-state", "sent", timeout=30_000)
+            await expect(message(ana, text)).to_have_attribute("data-state", "sent")
         await say(ana, "after")
         said = ["before", "from the other gateway", "during 1", "during 2", "after"]
         await expect(message(rui, "after")).to_be_visible()
@@ -212,7 +212,7 @@ async def test_a_file_that_is_too_large_is_told_and_taken_out(
         file.truncate(26 << 20)
     ana = await enter(open_browser, chat_url, "Ana Large", "sala-3")
     await ana.get_by_test_id("picker").set_input_files(large)
-    await expect(attachment(ana, "large.bin")).to_contain_text("25 MB", timeout=20_000)
+    await expect(attachment(ana, "large.bin")).to_contain_text("25 MB")
     await ana.get_by_role("button", name="Take out large.bin").click()
     await say(ana, "without it")
 

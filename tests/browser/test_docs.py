@@ -58,7 +58,7 @@ async def test_what_goes_over_sockets_is_shown_in_a_frame_without_an_origin(
     watched = await _opened(await open_browser(), stack, "/docs/events")
     shown = watched.page.frame_locator("#asyncapi")
     for heading in ("numbers:set", "numbers.board", "session:ready"):
-        await expect(shown.locator("h3", has_text=heading).first).to_be_visible(timeout=30_000)
+        await expect(shown.locator("h3", has_text=heading).first).to_be_visible()
     frame = next(frame for frame in watched.page.frames if frame.url.endswith("/docs/frame"))
     assert await frame.evaluate("self.origin") == "null"
     assert (

@@ -10,8 +10,13 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import OpenBrowser
 from tests.browser.people import LATE_DRAWS, SLOW_TIMERS, Person, register, role_is, shown_values, value_of
 from tests.conftest import Stack
+from tests.stopwatch import Stopwatch
+from tests.waiting import at_most
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+NOTE_CLICKS = """() => document.addEventListener(
+    "click", () => localStorage.setItem("clicked", String(Date.now())), {capture: true, once: true})"""
 
 
 async def test_a_visitor_runs_as_a_guest_at_once(stack: Stack, open_browser: OpenBrowser) -> None:
@@ -22,17 +27,20 @@ async def test_a_visitor_runs_as_a_guest_at_once(stack: Stack, open_browser: Ope
     assert len(await shown_values(page, 3)) == 3
 
 
+@pytest.mark.alone
 async def test_the_number_moves_on_by_its_step_twice_a_second(stack: Stack, open_browser: OpenBrowser) -> None:
     context = await open_browser()
     await context.add_init_script(LATE_DRAWS)
     page = await context.new_page()
     await page.goto(f"{stack.url}/numbers")
     await role_is(page, "driver")
-    shown = await shown_values(page, 5)
+    with Stopwatch() as watch:
+        shown = await shown_values(page, 5)
     assert all(after["value"] == before["value"] + 1 for before, after in pairwise(shown))
-    assert 1.7 < (shown[-1]["at"] - shown[0]["at"]) / 1000 < 2.6
+    assert_apart(shown, 2.0, watch)
 
 
+@pytest.mark.alone
 async def test_the_number_keeps_time_in_a_hidden_tab(stack: Stack, open_browser: OpenBrowser) -> None:
     context = await open_browser()
     await context.add_init_script(LATE_DRAWS)
@@ -40,30 +48,36 @@ async def test_the_number_keeps_time_in_a_hidden_tab(stack: Stack, open_browser:
     page = await context.new_page()
     await page.goto(f"{stack.url}/numbers")
     await role_is(page, "driver")
-    shown = await shown_values(page, 5)
-    assert 1.7 < (shown[-1]["at"] - shown[0]["at"]) / 1000 < 2.6
+    with Stopwatch() as watch:
+        shown = await shown_values(page, 5)
+    assert_apart(shown, 2.0, watch)
 
 
+@pytest.mark.alone
 async def test_a_late_beat_does_not_delay_the_next_ones(stack: Stack, open_browser: OpenBrowser) -> None:
     context = await open_browser()
     await context.add_init_script(LATE_DRAWS)
     page = await context.new_page()
     await page.goto(f"{stack.url}/numbers")
     await role_is(page, "driver")
-    await shown_values(page, 1)
-    await page.evaluate("() => { const end = performance.now() + 300; while (performance.now() < end); }")
-    await page.wait_for_function("() => window.shown.length >= 7")
-    shown = await page.evaluate("() => window.shown")
-    assert abs((shown[6]["at"] - shown[0]["at"]) - 3000) < 250
+    with Stopwatch() as watch:
+        await shown_values(page, 1)
+        await page.evaluate("() => { const end = performance.now() + 300; while (performance.now() < end); }")
+        await page.wait_for_function("() => window.shown.length >= 7")
+        shown = await page.evaluate("() => window.shown")
+    assert_apart(shown[:7], 3.0, watch)
 
 
+@pytest.mark.alone
 async def test_a_draw_changes_the_step_within_five_seconds(stack: Stack, open_browser: OpenBrowser) -> None:
     page = await (await open_browser()).new_page()
     await page.goto(f"{stack.url}/numbers")
     await role_is(page, "driver")
-    await expect(page.get_by_text("Drew an")).to_be_visible(timeout=7000)
+    async with at_most(7):
+        await expect(page.get_by_text("Drew an")).to_be_visible()
 
 
+@pytest.mark.alone
 async def test_the_value_resumes_after_a_reload(stack: Stack, open_browser: OpenBrowser) -> None:
     context = await open_browser()
     await context.add_init_script(LATE_DRAWS)
@@ -77,6 +91,7 @@ async def test_the_value_resumes_after_a_reload(stack: Stack, open_browser: Open
     assert after in _within_beats(before, {step, step_after})
 
 
+@pytest.mark.alone
 async def test_a_second_tab_mirrors_and_takes_over_when_the_first_closes(
     stack: Stack, open_browser: OpenBrowser
 ) -> None:
@@ -112,6 +127,7 @@ async def test_without_locks_one_tab_drives_all_the_same(stack: Stack, open_brow
     await role_is(second, "driver")
 
 
+@pytest.mark.alone
 async def test_a_lost_connection_is_told_and_the_number_waits_for_it(
     stack: Stack, open_browser: OpenBrowser
 ) -> None:
@@ -128,9 +144,9 @@ async def test_a_lost_connection_is_told_and_the_number_waits_for_it(
     await context.set_offline(False)
     await role_is(page, "driver")
     after, step_after = await value_of(page)
-    assert after in _within_beats(before, {step, step_after}, beats=2)
+    assert after in _within_beats(before, {step, step_after}, beats=4)
     shown = await shown_values(page, 4)
-    assert shown[-1]["at"] - shown[0]["at"] > 1200, "two loops run"
+    assert shown[-1]["at"] - shown[0]["at"] > 1000, "two loops run"
 
 
 async def test_the_board_shows_everybody(stack: Stack, open_browser: OpenBrowser) -> None:
@@ -153,6 +169,7 @@ async def test_names_are_text_wherever_they_are_shown(stack: Stack, open_browser
     assert await page.locator("img").count() == 0
 
 
+@pytest.mark.alone
 async def test_logging_out_in_one_tab_ends_the_other_within_a_second(
     stack: Stack, open_browser: OpenBrowser
 ) -> None:
@@ -162,8 +179,13 @@ async def test_logging_out_in_one_tab_ends_the_other_within_a_second(
     second = await context.new_page()
     await second.goto(f"{stack.url}/numbers")
     await role_is(second, "mirror")
-    await first.get_by_role("button", name="Log out").click()
-    await second.wait_for_url("**/login?ended=logout*", timeout=1000, wait_until="commit")
+    await first.evaluate(NOTE_CLICKS)
+    with Stopwatch() as watch:
+        await first.get_by_role("button", name="Log out").click()
+        await second.wait_for_url("**/login?ended=logout*")
+    # From the click until the other tab was on its way, by the browser's own clock.
+    passed_ms = await second.evaluate("() => performance.timeOrigin - Number(localStorage.getItem('clicked'))")
+    assert passed_ms < 1000 * watch.slowness
     await first.wait_for_url("**/login?ended=logout*")
     await expect(first.get_by_test_id("ended")).to_contain_text("logged out")
 
@@ -178,12 +200,18 @@ async def test_the_pages_fit_a_phone(stack: Stack, open_browser: OpenBrowser) ->
         await context.close()
 
 
+def assert_apart(shown: list[dict[str, float]], seconds: float, watch: Stopwatch) -> None:
+    """From the first of these to the last; where the machine is busy, either may be late."""
+    apart = (shown[-1]["at"] - shown[0]["at"]) / 1000
+    assert abs(apart - seconds) < 0.3 * watch.slowness, watch
+
+
 async def _overflow(page: Page) -> int:
     width: int = await page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
     return max(0, width)
 
 
-def _within_beats(value: int, steps: set[int], beats: int = 6) -> set[int]:
+def _within_beats(value: int, steps: set[int], beats: int = 10) -> set[int]:
     """Where a number may stand some beats later, a draw in between included."""
     reached = {value}
     edge = {value}

@@ -58,9 +58,9 @@ async def test_what_is_shown_says_when_it_is_old(stack: Stack, open_browser: Ope
     page = await context.new_page()
     await open_as_admin(page, stack)
     await context.set_offline(True)
-    await expect(page.get_by_test_id("headline")).to_contain_text("Nothing new for", timeout=15_000)
+    await expect(page.get_by_test_id("headline")).to_contain_text("Nothing new for")
     await context.set_offline(False)
-    await expect(page.get_by_test_id("headline")).not_to_contain_text("Nothing new for", timeout=15_000)
+    await expect(page.get_by_test_id("headline")).not_to_contain_text("Nothing new for")
 
 
 async def test_on_a_phone_nothing_is_wider_than_the_screen(stack: Stack, open_browser: OpenBrowser) -> None:

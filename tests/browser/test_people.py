@@ -59,7 +59,7 @@ async def test_who_comes_and_goes_is_seen_without_a_reload(stack: Stack, open_br
     await ana.wait_for_function(COUNTED)
     await rui.close()
     await expect(row(ana, "Rui Comes")).to_contain_text("leaving or reloading")
-    await expect(row(ana, "Rui Comes")).to_have_count(0, timeout=8_000)
+    await expect(row(ana, "Rui Comes")).to_have_count(0)
 
 
 async def test_a_search_finds_without_accents_and_says_when_there_is_nobody(

@@ -24,14 +24,14 @@ PASSWORD = "long enough"
 def _post(url: str, path: str, body: dict[str, object], token: str = "") -> dict[str, object]:
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     request = urllib.request.Request(f"{url}{path}", json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         content: dict[str, object] = json.load(answer)
         return content
 
 
 def _run(pulso: Pulso, *arguments: str) -> tuple[int, str, str]:
     with pulso(*arguments) as process:
-        said, complaint = process.communicate(timeout=60)
+        said, complaint = process.communicate(timeout=120)
     return process.returncode, said, complaint
 
 

@@ -62,5 +62,5 @@ def test_a_reader_that_has_seen_enough_is_no_fault(pulso: Pulso) -> None:
         process.stdout.close()  # as `head` does
         assert process.stderr is not None
         complaints = process.stderr.read()
-        assert process.wait(30) == 141
+        assert process.wait(120) == 141
     assert complaints == ""

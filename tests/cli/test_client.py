@@ -209,7 +209,7 @@ class Terminal:
         os.write(self.ours, keys.encode())
 
     async def shows(self, text: str) -> None:
-        await eventually(lambda: text in self.shown, within_s=30)
+        await eventually(lambda: text in self.shown)
 
     def read(self) -> None:
         try:

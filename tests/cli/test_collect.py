@@ -42,7 +42,7 @@ class Collecting:
             return [id_ for (id_,) in database.execute("SELECT id FROM sales ORDER BY rowid")]
         return []
 
-    async def has(self, count: int, *, within_s: float = 20.0) -> list[str]:
+    async def has(self, count: int, *, within_s: float | None = None) -> list[str]:
         return await eventually(lambda: ids if len(ids := self.ids()) >= count else [], within_s=within_s)
 
     async def end(self, number: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
@@ -190,10 +190,10 @@ async def test_the_collector_may_start_first_and_the_server_may_go_and_come(kit:
         for begin in (0, 10):
             append(kit.data / "sales.jsonl", *records[begin : begin + 10])
             async with shop_on(kit, port=port):
-                await run.has(begin + 10, within_s=60)
+                await run.has(begin + 10)
         append(kit.data / "sales.jsonl", *records[20:])
         async with shop_on(kit, port=port):
-            assert await run.has(30, within_s=60) == [record["id"] for record in records]
+            assert await run.has(30) == [record["id"] for record in records]
 
 
 async def test_a_feed_that_was_lost_is_collected_from_its_start_and_nothing_is_there_twice(
@@ -204,12 +204,12 @@ async def test_a_feed_that_was_lost_is_collected_from_its_start_and_nothing_is_t
     port = free_port()
     async with collecting(f"http://127.0.0.1:{port}", db) as run:
         async with shop_on(kit, port=port):
-            await run.has(5, within_s=60)
+            await run.has(5)
         for file in kit.data.glob("sales.sqlite3*"):
             file.unlink()
         append(kit.data / "sales.jsonl", *records[5:])
         async with shop_on(kit, port=port):
-            assert await run.has(10, within_s=60) == [record["id"] for record in records]
+            assert await run.has(10) == [record["id"] for record in records]
 
 
 async def test_who_is_not_let_in_is_told_why(kit: KitSettings, db: Path, tmp_path: Path) -> None:

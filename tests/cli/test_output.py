@@ -10,6 +10,7 @@ from typing import TextIO
 import pytest
 
 from cli.client.output import MAX_WAITING, Output
+from tests.waiting import PATIENCE_S
 
 LINE = "x" * 999 + "\n"
 
@@ -59,7 +60,7 @@ async def test_who_stops_reading_is_noticed(pipe: Pipe) -> None:
     output = Output(pipe.file, on_closed=closed.set)
     os.close(pipe.read_end)
     output.write(LINE)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await closed.wait()
     output.close()
     pipe.file.close()

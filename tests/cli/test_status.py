@@ -13,7 +13,7 @@ SERVICES = {"gateway", "auth", "numbers", "presence", "sales", "clock", "ops"}
 
 def test_everything_that_runs_is_shown_after_a_sentence(pulso: Pulso, stack: Stack) -> None:
     with pulso("status", "--data", str(stack.data), COLUMNS="160") as process:
-        said, complaint = process.communicate(timeout=60)
+        said, complaint = process.communicate(timeout=120)
     assert process.returncode == 0, complaint
     assert said.splitlines()[0][2:].startswith("Pulso works")
     assert stack.url in said
@@ -24,7 +24,7 @@ def test_everything_that_runs_is_shown_after_a_sentence(pulso: Pulso, stack: Sta
 
 def test_programs_get_json(pulso: Pulso, stack: Stack) -> None:
     with pulso("status", "--json", "--data", str(stack.data)) as process:
-        said, complaint = process.communicate(timeout=60)
+        said, complaint = process.communicate(timeout=120)
     assert process.returncode == 0, complaint
     status = json.loads(said)
     assert status["level"] in ("ok", "warning")
@@ -34,7 +34,7 @@ def test_programs_get_json(pulso: Pulso, stack: Stack) -> None:
 
 def test_where_nothing_runs_that_is_said(pulso: Pulso, tmp_path: Path) -> None:
     with pulso("status", "--data", str(tmp_path)) as process:
-        said, complaint = process.communicate(timeout=60)
+        said, complaint = process.communicate(timeout=120)
     assert process.returncode == 69
     assert said == ""
     assert complaint.startswith(f"No `pulso up` runs on the data folder {tmp_path}.")
@@ -42,6 +42,6 @@ def test_where_nothing_runs_that_is_said(pulso: Pulso, tmp_path: Path) -> None:
 
 def test_a_redis_that_does_not_answer_is_said(pulso: Pulso) -> None:
     with pulso("status", PULSO_REDIS_URL="redis://127.0.0.1:1/0") as process:
-        _, complaint = process.communicate(timeout=60)
+        _, complaint = process.communicate(timeout=120)
     assert process.returncode == 69
     assert "Redis does not answer. Is Pulso running?" in complaint

@@ -17,7 +17,7 @@ def _register(url: str, username: str) -> None:
     request = urllib.request.Request(
         f"{url}/api/auth/register", json.dumps(account).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 200
 
 

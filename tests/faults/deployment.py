@@ -17,9 +17,8 @@ import aiohttp
 
 from tests.conftest import REPOSITORY, free_port
 from tests.redis_server import RedisServer
-from tests.waiting import eventually
+from tests.waiting import at_most, eventually
 
-STARTS_WITHIN_S: Final = 30.0
 STOPS_WITHIN_S: Final = 10.0
 """What an operator is promised: a process that is asked to stop has ended by then."""
 
@@ -79,7 +78,7 @@ class Program:
         assert (response.status == 200) == (status == "ready")
         return status
 
-    async def becomes(self, *statuses: str, within_s: float = STARTS_WITHIN_S) -> None:
+    async def becomes(self, *statuses: str, within_s: float | None = None) -> None:
         async def is_it() -> bool:
             assert self._process is not None
             assert self._process.returncode is None, f"{self.service} ended:\n{self.log.read_text('utf-8')}"
@@ -105,7 +104,7 @@ class Program:
     async def _end(self, number: signal.Signals) -> int:
         assert self._process is not None
         self._signal(number)
-        async with asyncio.timeout(STOPS_WITHIN_S):
+        async with at_most(STOPS_WITHIN_S):
             return await self._process.wait()
 
 

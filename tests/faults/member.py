@@ -20,7 +20,7 @@ from cli.live.socket import Client, NotConnected, argument_of, event_frame
 from tests.faults.history import Acked, Ended, Fetched, Heard, Message, Record, Resynced, Sent
 
 ROOM: Final = "sala-1"
-ANSWERED_WITHIN_S: Final = 10.0
+ANSWERED_WITHIN_S: Final = 20.0
 AGAIN_S: Final = 0.1
 PAGE: Final = 200
 

@@ -19,7 +19,7 @@ from socketio.exceptions import ConnectionError as Refused
 
 from tests.waiting import eventually
 
-ANSWERED_WITHIN_S: Final = 10.0
+ANSWERED_WITHIN_S: Final = 20.0
 """Every call is answered before this, if only with `timeout`."""
 
 TRY_AGAIN_S: Final = 0.05
@@ -130,7 +130,7 @@ class Person:
     def heard(self, event: str, *, since: int = 0) -> list[Any]:
         return [payload for name, payload in self.told[since:] if name == event]
 
-    async def hears(self, event: str, *, since: int = 0, count: int = 1, within_s: float = 10.0) -> Any:
+    async def hears(self, event: str, *, since: int = 0, count: int = 1, within_s: float | None = None) -> Any:
         """The latest payload of an event, once it was told `count` times."""
         await eventually(lambda: len(self.heard(event, since=since)) >= count, within_s=within_s)
         return self.heard(event, since=since)[-1]
@@ -141,7 +141,7 @@ class Person:
         client.on("*", self._hear)
         client.on("disconnect", self._end)
         try:
-            await client.connect(url, auth={"token": self.token}, transports=["websocket"], wait_timeout=5)
+            await client.connect(url, auth={"token": self.token}, transports=["websocket"], wait_timeout=30)
         except Refused:
             return False
         return True
@@ -190,7 +190,7 @@ async def under_load(people: Iterable[Person], chance: Random, *urls: str) -> As
             enough.set()
 
 
-async def more_acks(people: Sequence[Person], count: int, *, within_s: float = 30.0) -> None:
+async def more_acks(people: Sequence[Person], count: int, *, within_s: float | None = None) -> None:
     """Returns once so many more calls were acknowledged to them together."""
     until = sum(person.acks for person in people) + count
     await eventually(lambda: sum(person.acks for person in people) >= until, within_s=within_s)

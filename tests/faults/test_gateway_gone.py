@@ -12,7 +12,7 @@ import aiohttp
 from tests.faults.conftest import Pulso
 from tests.faults.deployment import Program
 from tests.faults.people import Person, everybody_acked, more_acks, nothing_is_lost, under_load
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 NORMAL_END = 0
 
@@ -63,7 +63,7 @@ async def test_a_gateway_asked_to_stop_under_load_ends_in_order_and_sends_its_cl
         await eventually(lambda: any("numbers:value" in frame for frame in frames))
         assert await lost.gateway.stop() == NORMAL_END
         await everybody_acked(people, within_s=10)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await reading
     # A Socket.IO DISCONNECT would tell clients never to come back.
     assert not [frame for frame in frames if frame.startswith("41") or "session:ended" in frame]

@@ -18,7 +18,6 @@ from tests.faults.people import Person, crowd
 from tests.waiting import eventually
 
 PEOPLE = 6
-STORED_WITHIN_S = 30.0
 
 
 @dataclass(slots=True)
@@ -65,7 +64,7 @@ class Town:
     async def more(self, count: int) -> None:
         """Returns once so many more values were acknowledged."""
         until = sum(len(talk.acknowledged) for talk in self.talks) + count
-        await eventually(lambda: sum(len(talk.acknowledged) for talk in self.talks) >= until, within_s=30)
+        await eventually(lambda: sum(len(talk.acknowledged) for talk in self.talks) >= until)
 
     async def find(self, **asked: Any) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -93,7 +92,7 @@ class Town:
                     len(values) <= len(talk.acknowledged) + 1
                 )
 
-            await eventually(complete, within_s=STORED_WITHIN_S)
+            await eventually(complete)
 
 
 @pytest.fixture

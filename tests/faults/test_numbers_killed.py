@@ -7,16 +7,17 @@ import time
 from random import Random
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 
 from tests.faults.conftest import PEOPLE, Pulso
 from tests.faults.deployment import Deployment
 from tests.faults.people import Person, crowd, everybody_acked, more_acks, nothing_is_lost, under_load
-from tests.waiting import eventually
+from tests.waiting import at_most, eventually
 
 TAKEOVER_S = 5.0
 FENCED_FOR_S = 1.5
-BOARDS = 2
+BOARDS = 4
 LEASE = "pulso:lease:numbers:0"
 
 
@@ -34,6 +35,7 @@ async def test_no_acknowledged_value_is_lost_when_numbers_are_killed_and_started
     await all_goes_on(people, chance)
 
 
+@pytest.mark.alone
 async def test_a_standby_serves_within_5_s_when_numbers_are_killed(
     pulso: Pulso, people: list[Person], chance: Random
 ) -> None:
@@ -41,11 +43,10 @@ async def test_a_standby_serves_within_5_s_when_numbers_are_killed(
     assert await standby.status() == "standby"
     async with under_load(people, chance) as enough:
         await more_acks(people, chance.randrange(100, 1_500))
-        await pulso.numbers.kill()
-        killed_at = time.monotonic()
-        enough.set()
-        await served_again(pulso)
-        assert time.monotonic() - killed_at < TAKEOVER_S
+        async with at_most(TAKEOVER_S):
+            await pulso.numbers.kill()
+            enough.set()
+            await served_again(pulso)
     assert await standby.status() == "ready"
     await nothing_is_lost(people, chance.choice(pulso.urls))
     await all_goes_on(people, chance)
@@ -110,7 +111,7 @@ async def lease_is_over(pulso: Pulso) -> None:
         return await redis.get(LEASE) not in (None, holder)
 
     try:
-        await eventually(is_another, within_s=10)
+        await eventually(is_another)
     finally:
         await redis.aclose()
 
@@ -134,7 +135,7 @@ async def served_again(pulso: Pulso) -> None:
     async def once(url: str) -> None:
         async with pulso.deployment.http.post(f"{url}/api/auth/guest", json={}) as response:
             token = (await response.json())["access_token"]
-        await eventually(lambda: stands(url, token), within_s=TAKEOVER_S + 5)
+        await eventually(lambda: stands(url, token))
 
     await asyncio.gather(*map(once, pulso.urls))
 
@@ -146,8 +147,8 @@ async def one_board_a_second(watcher: Person, people: list[Person]) -> None:
         return {board["active"], sum(board["histogram"]), len(board["values"])} == {len(people)}
 
     since = watcher.mark()
-    await eventually(lambda: any(map(is_whole, watcher.heard("numbers:board", since=since))), within_s=10)
+    await eventually(lambda: any(map(is_whole, watcher.heard("numbers:board", since=since))))
     since, began = watcher.mark(), time.monotonic()
     await watcher.hears("numbers:board", since=since, count=BOARDS)
-    assert time.monotonic() - began > BOARDS - 0.5
+    assert time.monotonic() - began > 0.6 * BOARDS
     assert all(map(is_whole, watcher.heard("numbers:board", since=since)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
+import pytest
+
 from tests.faults.conftest import PEOPLE, Pulso
 from tests.faults.deployment import Deployment
 from tests.faults.people import Person, everybody_acked, guest, more_acks, nothing_is_lost, under_load
@@ -16,6 +18,7 @@ BACK_WITHIN_S = 10.0
 SILENT_FOR_S = 6.0
 
 
+@pytest.mark.alone
 async def test_a_restart_of_redis_costs_no_value_and_no_socket(
     pulso: Pulso, people: list[Person], chance: Random
 ) -> None:
@@ -35,6 +38,7 @@ async def test_a_restart_of_redis_costs_no_value_and_no_socket(
     assert [person.ends for person in people] == [[]] * PEOPLE
 
 
+@pytest.mark.alone
 async def test_a_silent_redis_is_noticed_and_its_return_too(
     pulso: Pulso, people: list[Person], chance: Random
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.deployment import spawn
+from tests.waiting import PATIENCE_S
 
 EVERYWHERE = {
     "PULSO_REDIS_URL": "nonsense",
@@ -50,7 +51,7 @@ async def refusal(service: str, settings: dict[str, str]) -> tuple[int, list[str
     """The exit code, and the lines on standard error."""
     process = await spawn(service, settings, asyncio.subprocess.PIPE)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             _, said = await process.communicate()
     finally:
         if process.returncode is None:

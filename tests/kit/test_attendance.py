@@ -274,5 +274,5 @@ async def test_a_restart_of_redis_takes_nobody_away_and_loses_nobody(
         gateway.close("b")
         gateway.open("c", "u_eva")
         own_redis.start()
-        await eventually(lambda: set(notes.open) == {"a", "c"}, within_s=10)
+        await eventually(lambda: set(notes.open) == {"a", "c"})
         await eventually(lambda: notes.gone == ["u_rui"])

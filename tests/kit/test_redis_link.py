@@ -16,7 +16,7 @@ from pulso.redis_link import Publication, RedisLink
 from pulso.resp import LinkDown
 from tests.kit.proxy import proxy
 from tests.redis_server import RedisServer
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, at_most, eventually
 
 OUTAGE_NOTICED_WITHIN_S = 5.0
 
@@ -30,7 +30,7 @@ async def running_link(url: str, *, password: str = "", name: str = "link") -> A
 
 @contextlib.asynccontextmanager
 async def up_link(url: str, name: str = "link") -> AsyncIterator[RedisLink]:
-    async with running_link(url, name=name) as link, asyncio.timeout(10):
+    async with running_link(url, name=name) as link, asyncio.timeout(PATIENCE_S):
         await link.wait_up()
         yield link
 
@@ -39,7 +39,7 @@ async def published(link: RedisLink, channel: str, data: bytes) -> int:
     """How many received it."""
     counted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     link.publish([Publication(channel.encode(), data, counted.set_result)])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         return await counted
 
 
@@ -48,7 +48,7 @@ async def went_down(link: RedisLink) -> None:
 
 
 async def came_up(link: RedisLink) -> None:
-    async with asyncio.timeout(OUTAGE_NOTICED_WITHIN_S):
+    async with at_most(OUTAGE_NOTICED_WITHIN_S):
         await link.wait_up()
 
 
@@ -136,7 +136,7 @@ async def test_gap_is_told_and_subscriptions_are_made_again(own_redis: RedisServ
             own_redis.restart()
         else:
             await kill_clients(own_redis, subscribed=harm == "kill_reader")
-        async with asyncio.timeout(OUTAGE_NOTICED_WITHIN_S):
+        async with at_most(OUTAGE_NOTICED_WITHIN_S):
             await lost.wait()
             await gap.wait()
         assert link.is_up
@@ -174,7 +174,7 @@ async def test_reconnects_leave_no_connection_behind(own_redis: RedisServer) -> 
             async def tried_often() -> bool:
                 return int((await again.info("stats"))["total_connections_received"]) > 6
 
-            await eventually(tried_often, within_s=10)
+            await eventually(tried_often)
             assert len(await again.client_list()) <= 4  # the two of the test, and one attempt
 
 
@@ -231,7 +231,7 @@ async def test_callback_that_fails_does_not_end_the_link(own_redis: RedisServer)
         assert await published(link, "a", b"y") == 0
         assert not gap.is_set()
         own_redis.restart()
-        async with asyncio.timeout(OUTAGE_NOTICED_WITHIN_S):
+        async with at_most(OUTAGE_NOTICED_WITHIN_S):
             await gap.wait()
         await came_up(link)
 

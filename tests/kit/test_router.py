@@ -16,7 +16,7 @@ from pulso.party import Connected
 from pulso.router import Router
 from pulso.routes import Routes
 from tests.kit.echo import ADMIN, CONTRACT, GUEST, PING, SAY, TOGETHER, Echo, routes
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 REPLIES_WITHIN_S = 3.0
 
@@ -209,7 +209,7 @@ async def test_what_is_no_call_is_passed_over(party: Connected) -> None:
 async def test_drain_finishes_what_is_in_hand(party: Connected) -> None:
     echo = Echo()
     echo.gate.clear()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         router = Router(routes, echo, party.bus)
         async with router.running():
             await party.bus.listen("echo", router.accept)

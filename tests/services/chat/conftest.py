@@ -174,7 +174,7 @@ class Running:
         self._stop, health = asyncio.Event(), Health()
         service = replace(chat_service(self._settings), start=self._open)
         self._task = asyncio.create_task(serve(service, self._kit, health, self._stop))
-        await eventually(lambda: health.status() == "ready", within_s=15)
+        await eventually(lambda: health.status() == "ready")
 
     @contextlib.asynccontextmanager
     async def _open(self, context: Context) -> AsyncIterator[Chat]:
@@ -211,7 +211,7 @@ async def place_of(
         *(asyncio.create_task(serve_gateway(s, kit, h, stop)) for s, h in zip(edges, healths, strict=True)),
     ]
     try:
-        await eventually(lambda: all(h.status() == "ready" for h in (health, *healths)), within_s=15)
+        await eventually(lambda: all(h.status() == "ready" for h in (health, *healths)))
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
             urls = [f"http://127.0.0.1:{port}" for port in ports]
             place = Place(kit, chosen, urls, http, (chat or Running)(kit, chosen))
@@ -232,7 +232,7 @@ async def _known_to_gateways(place: Place) -> None:
             return response.status == 401
 
     for url in place.urls:
-        await eventually(lambda url=url: answers(url), within_s=30)
+        await eventually(lambda url=url: answers(url))
 
 
 @pytest.fixture

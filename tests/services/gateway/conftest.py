@@ -20,7 +20,7 @@ from services.gateway.app import serve_gateway
 from services.numbers.__main__ import service as numbers_service
 from services.settings import AuthSettings, GatewaySettings, NumbersSettings
 from tests.conftest import free_port
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 PEPPER = "a pepper for tests that is long enough"
 
@@ -62,7 +62,7 @@ class Client:
         self.told.append((event, payload[0] if payload else None))
 
     async def call(self, event: str, payload: Any = None) -> Any:
-        return await self.socket.call(event, payload, timeout=10)
+        return await self.socket.call(event, payload, timeout=PATIENCE_S)
 
     def payloads(self, event: str) -> list[Any]:
         return [payload for name, payload in self.told if name == event]
@@ -92,7 +92,7 @@ async def room_of(kit: KitSettings, gateways: int, **limits: Any) -> AsyncIterat
         ),
     ]
     try:
-        await eventually(lambda: all(h.status() == "ready" for h in (health, *healths)), within_s=15)
+        await eventually(lambda: all(h.status() == "ready" for h in (health, *healths)))
         yield Room(kit, [f"http://127.0.0.1:{port}" for port in ports], stop)
     finally:
         stop.set()

@@ -108,7 +108,7 @@ async def test_nobody_is_alone_while_redis_is_away(own_kit: KitSettings, own_red
         own_redis.kill()
         await eventually(lambda: not tab.caller.is_alone)
         own_redis.start()
-        await eventually(lambda: tab.caller.is_alone, within_s=10)
+        await eventually(lambda: tab.caller.is_alone)
 
 
 async def test_what_others_are_told_is_published_only_where_there_are_others(kit: KitSettings) -> None:

@@ -31,7 +31,6 @@ from tests.conftest import REPOSITORY
 from tests.waiting import eventually, in_own_task
 
 ADMIN: Final = Caller("u_admin", "Bruno", "admin")
-SERVES_WITHIN_S: Final = 20.0
 
 
 class Reader:
@@ -73,15 +72,23 @@ class Reader:
     async def becomes(self, gateway: str, count: int) -> list[int]:
         """The values, once there are so many."""
         values: list[int] = []
+        after = 0
 
         async def complete() -> bool:
-            try:
-                values[:] = await self.values(gateway)
-            except ServiceError:
-                return False
+            """Reads on from where it has come to."""
+            nonlocal after
+            is_more = True
+            while is_more:
+                try:
+                    page = await self.page(after=after, limit=500, event="numbers:set")
+                except ServiceError:
+                    return False
+                values.extend(m["payload"]["value"] for m in page["messages"] if m["gateway"] == gateway)
+                is_more = page["next"] is not None
+                after = page["next"] or max((m["seq"] for m in page["messages"]), default=after)
             return len(values) >= count
 
-        await eventually(complete, within_s=SERVES_WITHIN_S)
+        await eventually(complete)
         return values
 
 
@@ -126,7 +133,7 @@ async def served(kit: KitSettings, **settings: int) -> AsyncIterator[None]:
     health = Health()
     run = asyncio.create_task(serve(service(JournalSettings(**settings)), kit, health, stop))
     try:
-        await eventually(lambda: health.status() == "ready", within_s=SERVES_WITHIN_S)
+        await eventually(lambda: health.status() == "ready")
         yield
     finally:
         stop.set()

@@ -33,7 +33,6 @@ Req = TypeVar("Req")
 Res = TypeVar("Res")
 
 REPOSITORY: Final = Path(__file__).parents[3]
-SERVES_WITHIN_S: Final = 20.0
 
 
 class Gateway:
@@ -94,7 +93,7 @@ class Gateway:
                 return False
             return True
 
-        await eventually(all_answer, within_s=SERVES_WITHIN_S)
+        await eventually(all_answer)
 
 
 @contextlib.asynccontextmanager

@@ -41,7 +41,7 @@ class Watcher:
 
     async def sees(self, count: int) -> None:
         begun = len(self.boards)
-        await eventually(lambda: len(self.boards) >= begun + count, within_s=count + 5)
+        await eventually(lambda: len(self.boards) >= begun + count)
 
 
 async def test_board_comes_once_a_second_on_the_second_with_nobody_active(gateway: Gateway) -> None:

@@ -103,7 +103,7 @@ class Gateway:
                 return False
             return True
 
-        await eventually(answers, within_s=20)
+        await eventually(answers)
 
 
 @contextlib.asynccontextmanager

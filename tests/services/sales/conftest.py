@@ -33,7 +33,6 @@ from tests.waiting import eventually, in_own_task
 Req = TypeVar("Req")
 Res = TypeVar("Res")
 
-SERVES_WITHIN_S = 20.0
 ADMIN = Caller("u_admin", "Ana", "admin")
 RUI = Caller("u_rui", "Rui", "user")
 
@@ -71,7 +70,7 @@ class Gateway:
     async def source(self) -> SourceReport:
         return await self.call(contract.SOURCE, Nothing(), ADMIN)
 
-    async def has(self, count: int, *, within_s: float = 10.0) -> list[str]:
+    async def has(self, count: int, *, within_s: float | None = None) -> list[str]:
         """The ids, once it serves and there are so many."""
         await self.serves()
 
@@ -109,7 +108,7 @@ class Gateway:
                 return False
             return True
 
-        await eventually(answers, within_s=SERVES_WITHIN_S)
+        await eventually(answers)
 
 
 @contextlib.asynccontextmanager
@@ -182,9 +181,9 @@ async def shop_on(
     ]
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         try:
-            await eventually(lambda: health.status() == "ready", within_s=15)
+            await eventually(lambda: health.status() == "ready")
             shop = Shop(f"http://127.0.0.1:{port}", kit.data / "sales.jsonl", http)
-            await eventually(lambda: _is_open(shop), within_s=15)
+            await eventually(lambda: _is_open(shop))
             yield shop
         finally:
             stop.set()

@@ -14,7 +14,7 @@ import socketio
 
 from tests.services.sales.conftest import Shop
 from tests.services.sales.made import append, sale
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 WATCHERS = 5
 RECORDS = 3_500
@@ -72,7 +72,7 @@ async def test_all_watchers_are_told_all_in_order_whoever_does_not_read(shop: Sh
         watchers = [await stack.enter_async_context(watching(shop, token)) for _ in range(WATCHERS)]
         silent = await stack.enter_async_context(deaf(shop, token))
         append(shop.source, *records)
-        await eventually(lambda: all(len(watcher.ids) >= RECORDS for watcher in watchers), within_s=30)
+        await eventually(lambda: all(len(watcher.ids) >= RECORDS for watcher in watchers))
         assert [watcher.ids for watcher in watchers] == [[record["id"] for record in records]] * WATCHERS
         assert all(watcher.socket.connected for watcher in watchers)
         assert await _was_closed(silent), "it was closed as slow"
@@ -82,7 +82,7 @@ async def _was_closed(connected: aiohttp.ClientWebSocketResponse) -> bool:
     """Whether what was sent to a client that now reads again ends with the connection."""
     connected._response.connection.transport.resume_reading()
     heard = 0
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while (await connected.receive()).type is aiohttp.WSMsgType.TEXT:
             heard += 1
     return heard < RECORDS

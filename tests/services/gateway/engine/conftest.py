@@ -5,17 +5,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from bench.protocol_server import application
 from pulso.tasks import Tasks
 from tests.conftest import free_port
+from tests.waiting import PATIENCE_S, eventually
+
+T = TypeVar("T")
+
+
+SLOW_HEART = {"ping_interval": 60.0, "ping_timeout": 60.0}
+"""No test waits for it by chance, and no busy machine is too slow for it."""
+
+
+class Arrivals:
+    """How many requests of HTTP have come to the server so far."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @web.middleware
+    async def note(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.count += 1
+        return await handler(request)
 
 
 @dataclass(slots=True)
@@ -24,6 +44,7 @@ class Speaker:
 
     http: aiohttp.ClientSession
     path: str
+    arrivals: Arrivals = field(default_factory=Arrivals)
 
     def url(self, sid: str | None = None, **query: str) -> str:
         asked = {"EIO": "4", "transport": "polling", **query, **({"sid": sid} if sid else {})}
@@ -38,6 +59,14 @@ class Speaker:
     async def poll(self, sid: str | None = None) -> tuple[int, str]:
         async with self.http.get(self.url(sid)) as response:
             return response.status, await response.text()
+
+    async def arrived(self, request: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """One that the server waits upon: it has come, and whatever the server can do about it is done."""
+        before = self.arrivals.count
+        task = asyncio.create_task(request)
+        await eventually(lambda: self.arrivals.count > before)
+        await turns()
+        return task
 
     async def polled(self, sid: str) -> str:
         """What the next poll brings, pings aside: they may come at any time, and are answered here."""
@@ -88,7 +117,7 @@ class Raw:
 
     async def next(self) -> Any:
         """The next packet that is no ping."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 message = await self.socket.receive()
                 assert message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}, message
@@ -98,7 +127,7 @@ class Raw:
 
     async def closed(self) -> int | None:
         """The close code, once the server closes; meanwhile pings are answered, so that it is not for them."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 message = await self.socket.receive()
                 if message.type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING}:
@@ -120,21 +149,35 @@ async def listening(app: web.Application) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[str]:
-    async with Tasks() as tasks, listening(application(tasks)) as url:
-        yield url
+def heart() -> dict[str, float]:
+    """Its interval and its patience, which tests of the heartbeat have shorter."""
+    return SLOW_HEART
+
+
+@pytest.fixture
+def arrivals() -> Arrivals:
+    return Arrivals()
+
+
+@pytest.fixture
+async def server(arrivals: Arrivals, heart: dict[str, float]) -> AsyncIterator[str]:
+    async with Tasks() as tasks:
+        app = application(tasks, **heart)
+        app.middlewares.append(arrivals.note)
+        async with listening(app) as url:
+            yield url
 
 
 @pytest.fixture
 async def http(server: str) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(server, timeout=aiohttp.ClientTimeout(total=10)) as session:
+    async with aiohttp.ClientSession(server, timeout=aiohttp.ClientTimeout(total=PATIENCE_S)) as session:
         yield session
 
 
 @pytest.fixture
-def engine(http: aiohttp.ClientSession) -> Speaker:
+def engine(http: aiohttp.ClientSession, arrivals: Arrivals) -> Speaker:
     """Engine.IO alone: every message comes back."""
-    return Speaker(http, "/engine.io/")
+    return Speaker(http, "/engine.io/", arrivals)
 
 
 @pytest.fixture

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import aiohttp
 import pytest
 
 from services.gateway.engine import entry
-from tests.services.gateway.engine.conftest import Speaker
+from tests.services.gateway.engine.conftest import Raw, Speaker
 
 
 async def test_a_polling_client_closes_its_session(engine: Speaker) -> None:
     """Its waiting poll ends with a noop."""
     sid = await engine.open_polling()
-    poll = asyncio.create_task(engine.poll(sid))
-    await asyncio.sleep(0.02)  # the poll must arrive first
+    poll = await engine.arrived(engine.poll(sid))
     assert await engine.post(sid, "1") == (200, "ok")
     assert await poll == (200, "6")
     assert (await engine.poll(sid))[0] == 400
@@ -50,17 +47,15 @@ async def test_a_close_frame_is_answered(engine: Speaker) -> None:
         assert raw.socket.close_code in {1000, 4001}
 
 
-async def upgraded(engine: Speaker, sid: str, raw: object) -> None:
-    socket = raw.socket  # type: ignore[attr-defined]
-    await socket.send_str("2probe")
-    assert await socket.receive_str(timeout=5) == "3probe"
-    await socket.send_str("5")
+async def upgraded(raw: Raw) -> None:
+    await raw.send("2probe")
+    assert await raw.next() == "3probe"
+    await raw.send("5")
 
 
 async def test_polling_upgrades_to_a_websocket(engine: Speaker) -> None:
     sid = await engine.open_polling()
-    waiting = asyncio.create_task(engine.poll(sid))
-    await asyncio.sleep(0.02)
+    waiting = await engine.arrived(engine.poll(sid))
     async with engine.websocket(sid) as raw:
         await raw.send("2probe")
         assert await raw.next() == "3probe"
@@ -75,7 +70,7 @@ async def test_what_no_poll_has_fetched_follows_by_websocket_in_order(engine: Sp
     sid = await engine.open_polling()
     await engine.post(sid, "4one\x1ebAg==")
     async with engine.websocket(sid) as raw:
-        await upgraded(engine, sid, raw)
+        await upgraded(raw)
         await raw.send("4three")
         assert [await raw.next() for _ in range(3)] == ["4one", b"\x02", "4three"]
 
@@ -85,7 +80,7 @@ async def test_http_requests_after_the_upgrade_are_refused(http: aiohttp.ClientS
     speaker = Speaker(http, path)
     sid = await speaker.open_polling()
     async with speaker.websocket(sid) as raw:
-        await upgraded(speaker, sid, raw)
+        await upgraded(raw)
         assert (await speaker.poll(sid))[0] == 400
         assert (await speaker.post(sid, "4x"))[0] == 400
         assert raw.socket.closed is False
@@ -96,7 +91,7 @@ async def test_a_second_websocket_is_refused_and_the_first_lives(engine: Speaker
     async with engine.websocket(sid) as raw:
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await engine.http.ws_connect(engine.url(sid, transport="websocket"))
-        await upgraded(engine, sid, raw)
+        await upgraded(raw)
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await engine.http.ws_connect(engine.url(sid, transport="websocket"))
         await raw.send("4hello")

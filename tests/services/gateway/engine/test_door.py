@@ -17,7 +17,7 @@ from services.gateway.engine.door import ENTRIES, MAX_BYTES, Door
 from services.gateway.engine.server import EngineServer
 from tests.conftest import free_port
 from tests.services.gateway.engine.test_frames import KEY, Wire, masked
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 WAYS = ["in one piece", "in two pieces", "byte by byte"]
 
@@ -161,7 +161,7 @@ async def test_a_frame_right_behind_the_handshake_is_not_lost(place: Place, way:
     ],
 )
 async def test_what_is_wrong_is_refused_however_it_arrives(place: Place, request_bytes: bytes, way: str) -> None:
-    async with place.says(request_bytes, way) as (reader, _wire), asyncio.timeout(5):
+    async with place.says(request_bytes, way) as (reader, _wire), asyncio.timeout(PATIENCE_S):
         assert (await reader.readline()).split()[1] == b"400"
         assert not place.engine.sessions
 
@@ -191,13 +191,17 @@ async def test_other_requests_are_aiohttps(place: Place) -> None:
 
 
 async def test_who_says_nothing_is_not_waited_for() -> None:
-    async with place_of(headers_within_s=0.1) as place, place.says(b"") as (reader, _wire), asyncio.timeout(5):
+    async with (
+        place_of(headers_within_s=0.1) as place,
+        place.says(b"") as (reader, _wire),
+        asyncio.timeout(PATIENCE_S),
+    ):
         assert await reader.read() == b""
         assert not place.door.waiting
 
 
 async def test_closing_ends_those_who_have_said_nothing_yet(place: Place) -> None:
-    async with place.says(b"") as (reader, _wire), asyncio.timeout(5):
+    async with place.says(b"") as (reader, _wire), asyncio.timeout(PATIENCE_S):
         await eventually(lambda: place.door.waiting)
         place.door.close()
         assert await reader.read() == b""

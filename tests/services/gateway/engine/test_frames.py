@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from services.gateway.engine import websocket
 from services.gateway.engine.masks import MaskWatch
+from tests.waiting import PATIENCE_S
 
 KEY = base64.b64encode(b"sixteen  letters").decode()
 
@@ -38,7 +39,7 @@ class Wire:
 
     async def ended(self) -> None:
         """Returns when the server has ended the connection; nothing may come before."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             assert await self._reader.read() == b""
 
 

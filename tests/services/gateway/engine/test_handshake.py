@@ -10,7 +10,7 @@ import pytest
 from tests.services.gateway.engine.conftest import Speaker
 
 PATHS = ["/engine.io/", "/socket.io/"]
-EXPECTED = {"pingInterval": 300, "pingTimeout": 200, "maxPayload": 1_000_000}
+EXPECTED = {"pingInterval": 60_000, "pingTimeout": 60_000, "maxPayload": 1_000_000}
 
 
 @pytest.mark.parametrize("path", PATHS)

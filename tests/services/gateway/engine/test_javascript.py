@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE_S
+
 FRONTEND = Path(__file__).parents[4] / "frontend"
 SCRIPT = """
 import { io } from "socket.io-client";
@@ -42,6 +44,12 @@ console.log(JSON.stringify(seen));
 """
 
 
+@pytest.fixture
+def heart() -> dict[str, float]:
+    """It beats twice while the client waits."""
+    return {"ping_interval": 0.3, "ping_timeout": PATIENCE_S}
+
+
 @pytest.mark.parametrize(
     ("transports", "ends_on"),
     [(["websocket"], "websocket"), (["polling"], "polling"), (["polling", "websocket"], "websocket")],
@@ -51,7 +59,7 @@ async def test_the_official_client_is_served(server: str, transports: list[str],
         "node", "--input-type=module", "-e", SCRIPT, server, json.dumps(transports),
         cwd=FRONTEND, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(2 * PATIENCE_S):
         out, err = await process.communicate()
     assert process.returncode == 0, err.decode()
     assert json.loads(out) == {

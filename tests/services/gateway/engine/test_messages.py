@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from tests.services.gateway.engine.conftest import Speaker
+from tests.waiting import PATIENCE_S, eventually
 
 
 @pytest.mark.parametrize(
@@ -68,9 +69,7 @@ async def test_text_that_is_not_utf8_closes_the_websocket(engine: Speaker) -> No
 
 async def test_a_second_poll_at_once_closes_the_session(engine: Speaker) -> None:
     sid = await engine.open_polling()
-    first = asyncio.create_task(engine.poll(sid))
-    waited = asyncio.create_task(asyncio.sleep(0.02))  # the two must arrive in this order
-    await waited
+    first = await engine.arrived(engine.poll(sid))
     assert (await engine.poll(sid))[0] == 400
     assert await first == (200, "1")
     assert (await engine.poll(sid))[0] == 400
@@ -86,8 +85,7 @@ async def test_a_second_post_at_once_closes_the_session(engine: Speaker) -> None
         await is_second_answered.wait()
         yield b"hello"
 
-    first = asyncio.create_task(engine.post(sid, unfinished()))
-    await asyncio.sleep(0.02)  # the two must arrive in this order
+    first = await engine.arrived(engine.post(sid, unfinished()))
     assert (await engine.post(sid, "4hello"))[0] == 400
     is_second_answered.set()
     assert (await first)[0] == 400
@@ -96,13 +94,13 @@ async def test_a_second_post_at_once_closes_the_session(engine: Speaker) -> None
 
 async def test_a_cancelled_poll_closes_the_session(engine: Speaker) -> None:
     sid = await engine.open_polling()
-    poll = asyncio.create_task(engine.poll(sid))
-    await asyncio.sleep(0.02)
+    poll = await engine.arrived(engine.poll(sid))
     poll.cancel()
 
-    async with asyncio.timeout(0.2):  # long before its heartbeat would notice
-        while (await engine.post(sid, "3"))[0] != 400:
-            pass
+    async def is_closed() -> bool:
+        return (await engine.post(sid, "3"))[0] == 400
+
+    await eventually(is_closed)  # long before its heartbeat would notice
 
 
 async def test_a_message_of_the_announced_size_passes_and_a_larger_one_ends_the_session(engine: Speaker) -> None:
@@ -135,6 +133,6 @@ async def test_websockets_own_pings_are_answered(engine: Speaker) -> None:
     async with engine.http.ws_connect(engine.url(transport="websocket"), autoping=False) as socket:
         await socket.receive_str()
         await socket.ping(b"are you there")
-        while (message := await socket.receive(timeout=5)).type is not aiohttp.WSMsgType.PONG:
+        while (message := await socket.receive(timeout=PATIENCE_S)).type is not aiohttp.WSMsgType.PONG:
             assert message.data == "2"
         assert message.data == b"are you there"

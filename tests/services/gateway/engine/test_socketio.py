@@ -59,16 +59,6 @@ async def test_the_two_ids_of_a_client_differ(sio: Speaker) -> None:
         assert json.loads((await raw.next())[2:])["sid"] != engine_id
 
 
-async def test_leaving_the_only_namespace_leaves_the_transport_open(sio: Speaker) -> None:
-    """Section "Disconnection from a namespace"."""
-    async with sio.connected() as raw:
-        await raw.send("41")
-        assert await raw.socket.receive_str(timeout=5) == "2"
-        await raw.send("3")
-        await raw.send("40")
-        assert (await raw.next()).startswith("40")
-
-
 async def test_leaving_a_namespace_leaves_the_others(sio: Speaker) -> None:
     async with sio.connected() as raw:
         await raw.send("40/custom")

@@ -16,7 +16,7 @@ from services.gateway.engine.strict import StrictServer
 from tests.services.gateway.engine.conftest import Raw, Speaker, listening
 from tests.waiting import eventually
 
-CONNECT_WITHIN_S = 0.2
+CONNECT_WITHIN_S = 0.6
 
 
 class Doorkeeper:
