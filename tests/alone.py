@@ -36,12 +36,12 @@ class Turns:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
         if not self._is_alone:
-            self._enter(alone=_is_alone(item))
+            self.enter(alone=_is_alone(item))
         try:
             return (yield)
         finally:
             if not (self._is_alone and nextitem is not None and _is_alone(nextitem)):
-                self._leave()
+                self.leave()
 
     def pytest_unconfigure(self) -> None:
         for lock in (self._door, self._room):
@@ -49,13 +49,13 @@ class Turns:
         for file in self._files:
             file.unlink(missing_ok=True)
 
-    def _enter(self, *, alone: bool) -> None:
+    def enter(self, *, alone: bool) -> None:
         # Who waits to be alone holds the door: without it the others would take turns in the room to the end.
         with _held(self._door):
             fcntl.flock(self._room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         self._is_alone = alone
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         fcntl.flock(self._room, fcntl.LOCK_UN)
         self._is_alone = False
 

@@ -18,7 +18,9 @@ PATIENCE_S: Final = 120.0
 """Of a test where no time is promised: the machine may be busy with others."""
 
 
-async def eventually(holds: Callable[[], T | Awaitable[T]], *, within_s: float | None = None) -> T:
+async def eventually(
+    holds: Callable[[], T | Awaitable[T]], *, within_s: float | None = None, every_s: float = ASK_EVERY_S
+) -> T:
     """Returns what `holds` answers once that is true.
 
     `within_s` is for what is promised in seconds, counted as a stopwatch does. Without it a test is patient.
@@ -36,7 +38,7 @@ async def eventually(holds: Callable[[], T | Awaitable[T]], *, within_s: float |
                 assert loop.time() < until, f"did not come true within {PATIENCE_S:g} s"
             else:
                 assert watch.seconds < within_s, f"did not come true within {within_s:g} s; {watch}"
-            await asyncio.sleep(ASK_EVERY_S)
+            await asyncio.sleep(every_s)
 
 
 @contextlib.asynccontextmanager

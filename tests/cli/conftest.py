@@ -34,7 +34,7 @@ def folder(data: Path) -> Iterator[DataFolder]:
         yield folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pulso() -> Pulso:
     """Run `pulso` with these arguments and PULSO_* settings; it is killed at the end if it still runs."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import sqlite3
 import urllib.error
 import urllib.request
@@ -35,14 +36,19 @@ def _run(pulso: Pulso, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, said, complaint
 
 
-@pytest.fixture
-def made(pulso: Pulso, stack: Stack, tmp_path: Path) -> Path:
-    """A backup of the shared Pulso."""
-    folder = tmp_path / "backup"
+@pytest.fixture(scope="module")
+def once(pulso: Pulso, stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("once") / "backup"
     code, said, complaint = _run(pulso, "backup", str(folder), "--data", str(stack.data))
     assert code == 0, complaint
     assert "numbers.sqlite3" in said
     return folder
+
+
+@pytest.fixture
+def made(once: Path, tmp_path: Path) -> Path:
+    """A backup of the shared Pulso, the test's own."""
+    return shutil.copytree(once, tmp_path / "backup")
 
 
 def test_what_was_acknowledged_is_there_after_a_restore(pulso: Pulso, stack: Stack, tmp_path: Path) -> None:

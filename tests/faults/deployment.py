@@ -84,7 +84,7 @@ class Program:
             assert self._process.returncode is None, f"{self.service} ended:\n{self.log.read_text('utf-8')}"
             return await self.status() in statuses
 
-        await eventually(is_it, within_s=within_s)
+        await eventually(is_it, within_s=within_s, every_s=ASK_AGAIN_S)
 
     async def stays(self, status: str, *, until: float) -> None:
         """Fails if it has another status before this time of the loop's clock."""
