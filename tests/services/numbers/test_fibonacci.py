@@ -94,7 +94,7 @@ async def test_bad_input_is_refused_with_what_is_allowed(gateway: Gateway, n: st
 
 
 async def test_a_crowd_of_sums_is_answered_each_with_its_own(gateway: Gateway) -> None:
-    numbers = range(MAX_N - 100, MAX_N)
+    numbers = range(10_000, 10_100)  # done before any deadline on a slow machine, too
     answers = await asyncio.gather(
         *(gateway.call(contract.FIBONACCI, AskFibonacci(n), gateway.caller(f"u_{n}")) for n in numbers)
     )
