@@ -55,7 +55,7 @@ class Program:
     keep_open: tuple[int, ...] = ()
     logged: bool = True
     when_orphaned: signal.Signals = signal.SIGTERM
-    starts_within_s: float = 30.0
+    starts_within_s: float = 60.0
     stops_within_s: float = 10.0
 
 

@@ -23,7 +23,7 @@ ARGS = (
 )
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
 
 OpenBrowser = Callable[..., Awaitable[BrowserContext]]

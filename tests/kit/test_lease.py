@@ -11,6 +11,7 @@ import sys
 import textwrap
 from collections.abc import AsyncIterator, Iterator
 
+import pytest
 from redis.asyncio import Redis
 
 from pulso.lease import Leases, redis_client
@@ -198,6 +199,7 @@ async def test_broken_shard_is_started_again(redis_url: str) -> None:
         await eventually(lambda: only.began == 2 and only.serves == {0})
 
 
+@pytest.mark.alone
 async def test_restarted_redis_that_forgot_all_leaves_the_holders_alone(own_redis: RedisServer) -> None:
     house = House(own_redis.url, 2)
     async with house.instance() as first, house.instance() as second:
