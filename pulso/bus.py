@@ -4,7 +4,8 @@
   under load batches grow by themselves.
 - Delivery is at most once, in order per channel. A call to a channel that nobody listens to fails as
   `unavailable` at once; one that is not answered by its deadline, as `timeout`; one that was under way when the
-  link was lost, as `unavailable`, and may have been carried out. Whoever needs more retries with an id.
+  link was lost, or when all who listened went away, as `unavailable`, and may have been carried out. Whoever needs
+  more retries with an id.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pulso.errors import Code, ErrorBody, ServiceError
 from pulso.message import Call, Envelope, Membership, Reply, Tell
 from pulso.redis_link import Publication, RedisLink
 from pulso.tracing import ORIGIN
+from pulso.vigil import LOOK_EVERY_S, Vigil
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
@@ -41,6 +43,7 @@ OnBatch = Callable[[list[Envelope]], None]
 
 _GONE: Final = ServiceError("unavailable", "The service is not there right now. Try again in a moment.")
 _LOST: Final = ServiceError("unavailable", "The connection was interrupted; it may have been done. Try again.")
+_DESERTED: Final = ServiceError("unavailable", "The service has gone; it may have been done. Try again.")
 _LATE: Final = ServiceError("timeout", "The service did not answer in time; it may have been done. Try again.")
 _UNSENDABLE: Final = ServiceError("internal", "This cannot be sent: a text in it is no valid Unicode.")
 
@@ -64,11 +67,13 @@ class Bus:
         self._outgoing: dict[str, list[Envelope]] = {}
         self._batch_sizes = metrics.BUS_BATCH_SIZE.of()
         self._confirmed = Confirmed(link)
+        self._vigil = Vigil(self._pending, self._count, lambda id_: self._fail(id_, _DESERTED))
         link.on_lost(self._fail_all)
 
     async def run(self) -> None:
         """Keep deadlines until cancelled."""
         done = int(self._loop.time() / TICK_S)
+        look_at = self._loop.time() + LOOK_EVERY_S
         while True:
             await asyncio.sleep(TICK_S)
             now = int(self._loop.time() / TICK_S)
@@ -76,6 +81,9 @@ class Bus:
                 for id_ in self._deadlines.pop(tick, ()):
                     self._fail(id_, _LATE)
             done = now
+            if self._loop.time() >= look_at:
+                self._vigil.look()
+                look_at = self._loop.time() + LOOK_EVERY_S
 
     async def listen(self, channel: str, on_batch: OnBatch) -> None:
         """Returns once the subscription is confirmed. `on_batch` is called in the reader: it must not block."""
@@ -138,6 +146,11 @@ class Bus:
         """Publish at once; `on_count` is told how many received it, 0 where Redis is away."""
         (data,) = message.encode([envelope])
         self._publish(channel, data, on_count)
+
+    def _count(self, channel: str, on_count: Callable[[int], None]) -> None:
+        """`on_count` is told how many listen; they are sent an empty batch."""
+        (nothing,) = message.encode([])
+        self._publish(channel, nothing, on_count)
 
     def _publish(self, channel: str, data: bytes, on_count: Callable[[int], None]) -> None:
         self._flush()  # what this turn has sent before goes before
@@ -258,7 +271,7 @@ class Bus:
         publications = []
         for data, part in message.parts(envelopes):
             self._batch_sizes.observe(len(part))
-            publications.append(Publication(name, data, self._absence(part)))
+            publications.append(Publication(name, data, self._absence(channel, part)))
         return publications
 
     def _alone(self, channel: str, envelope: Envelope) -> list[Publication]:
@@ -270,11 +283,12 @@ class Bus:
                 self._fail(id_, _UNSENDABLE)
             return []
 
-    def _absence(self, part: list[Envelope]) -> Callable[[int], None] | None:
+    def _absence(self, channel: str, part: list[Envelope]) -> Callable[[int], None] | None:
         """What to do where nobody received this: those who wait for an answer hear so at once."""
         ids = _awaited(part)
         if not ids:
             return None
+        self._vigil.sent(channel, ids)
 
         def on_count(count: int) -> None:
             if count == 0:

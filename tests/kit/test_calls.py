@@ -105,6 +105,18 @@ async def test_caller_that_gave_up_leaves_nothing_behind(party: Connected) -> No
     assert not any(party.bus._deadlines.values())
 
 
+async def test_calls_under_way_fail_soon_when_all_who_listened_are_gone(party: Connected) -> None:
+    heard: list[Envelope] = []
+    await party.bus.listen("svc", heard.extend)
+    replies: list[Reply] = []
+    party.bus.request("svc", "a:b", b"", GUEST, timeout_s=1000.0, on_reply=replies.append)
+    await eventually(lambda: heard)
+    party.bus.unlisten("svc")
+    await eventually(lambda: replies)
+    assert [reply.code for reply in replies] == ["unavailable"]
+    assert b"may have been done" in replies[0].payload
+
+
 async def test_calls_under_way_fail_when_the_link_is_lost(own_party: Connected, own_redis: RedisServer) -> None:
     heard: list[Envelope] = []
     await own_party.bus.listen("silent", heard.extend)
