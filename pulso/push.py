@@ -7,7 +7,8 @@ first, then take the snapshot, then reply, and nothing falls between.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -19,6 +20,17 @@ T = TypeVar("T")
 
 USER_TOPIC: Final = "user."
 """Every connection is a member of its user's own topic: the gateway sees to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telling(Generic[T]):
+    """Something that a topic is told surely; of one `id` no connection hears twice."""
+
+    topic: str
+    event: Event[T]
+    id: str
+    payload: T
+    skip_user: str = ""
 
 
 class Push:
@@ -53,15 +65,16 @@ class Push:
         told = Tell(event.name, self._encoder.encode(payload), skip, skip_user)
         self._bus.send(self._bus.channels.topic(topic), told)
 
-    async def surely(self, told: Iterable[tuple[str, Event[T], str, T]]) -> bool:
-        """Tell topics several things, each `(topic, event, id, payload)`; True once Redis has passed all of it on.
+    async def surely(self, tellings: Iterable[Telling[Any]]) -> bool:
+        """Tell topics several things; True once Redis has passed all of it on.
 
         False where it may not have: then it can be told again, and no connection hears twice what has one id.
         """
         batches: dict[str, list[Tell]] = {}
-        for topic, event, id_, payload in told:
-            tell = Tell(event.name, self._encoder.encode(payload), id=id_)
-            batches.setdefault(self._bus.channels.topic(topic), []).append(tell)
+        for one in tellings:
+            payload = self._encoder.encode(one.payload)
+            tell = Tell(one.event.name, payload, skip_user=one.skip_user, id=one.id)
+            batches.setdefault(self._bus.channels.topic(one.topic), []).append(tell)
         return await self._bus.publish(batches)
 
     async def to_gateways(self, event: Event[T], payload: T) -> int:

@@ -1,4 +1,4 @@
-"""Entering and leaving rooms: commit, remember, move the user's connections, tell the others once.
+"""Entering and leaving rooms: commit, remember, move the user's connections, have the others told once.
 
 The changes of one user come one after another, so that connections, members and what was told always agree.
 """
@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
-from pulso.contract import Caller, Event
+from pulso.contract import Caller
 from pulso.errors import ServiceError
 from pulso.push import Push
 from services.chat import contract, rules
-from services.chat.contract import ROOM_TOPICS, CameOrWent, InRoom, Member, Switched
+from services.chat.contract import ROOM_TOPICS, InRoom, Member, Switched
+from services.chat.outbox import Outbox
 from services.chat.rooms import OpenRoom, Rooms
 from services.chat.store import ChatStore
 from services.chat.typists import Typists
@@ -23,11 +24,19 @@ from services.chat.typists import Typists
 
 class Membership:
     def __init__(
-        self, rooms: Rooms, store: ChatStore, push: Push, typists: Typists, *, now: Callable[[], datetime]
+        self,
+        rooms: Rooms,
+        store: ChatStore,
+        push: Push,
+        outbox: Outbox,
+        typists: Typists,
+        *,
+        now: Callable[[], datetime],
     ) -> None:
         self._rooms = rooms
         self._store = store
         self._push = push
+        self._outbox = outbox
         self._typists = typists
         self._now = now
         self._turns: dict[str, asyncio.Lock] = {}
@@ -72,30 +81,25 @@ class Membership:
 
     async def _enter(self, caller: Caller, room: OpenRoom, before: OpenRoom | None) -> None:
         member = Member(caller.id, caller.name)
-        await self._store.put_member(member, room.id, rules.milliseconds(self._now()))
+        left = before.id if before is not None else None
+        moves = await self._store.put_member(member, room.id, left, rules.milliseconds(self._now()))
         self._typists.end(caller.id)
         self._rooms.put(member, room)
-        if before is not None:
-            self._tell_others(contract.LEFT, before, member)
-        self._tell_others(contract.JOINED, room, member)
+        self._outbox.put(moves)
         # First that the room is another one, then what is said in it.
         self._tell_other_tabs(caller, Switched(room.id))
 
     async def _exit(self, user: str) -> None:
-        await self._store.remove_member(user)
         room = self._rooms.of(user)
         assert room is not None, "it is the user's turn"
-        member = room.members[user]
+        moves = await self._store.remove_member(room.members[user], room.id)
         self._typists.end(user)
         self._rooms.remove(user)
-        self._tell_others(contract.LEFT, room, member)
+        self._outbox.put(moves)
 
     def _tell_other_tabs(self, caller: Caller, switched: Switched) -> None:
         """On the very topic that moves them: the order between the two is kept."""
         self._push.to_user(caller.id, contract.SWITCHED, switched, skip=caller.connection)
-
-    def _tell_others(self, event: Event[CameOrWent], room: OpenRoom, member: Member) -> None:
-        self._push.to_topic(room.topic, event, CameOrWent(room.id, member), skip_user=member.id)
 
     @contextlib.asynccontextmanager
     async def _turn_of(self, user: str) -> AsyncIterator[None]:

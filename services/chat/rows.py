@@ -18,6 +18,16 @@ class FileRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """Somebody came into a room, or went, and the others are to be told; `id` is this telling's own."""
+
+    id: str
+    room: str
+    member: Member
+    came: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RoomRow:
     """A room as it was when the service was last running; `tail` are its last messages."""
 
@@ -28,7 +38,7 @@ class RoomRow:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """All that a start begins with: rooms, members by room, and messages that perhaps nobody was told of.
+    """All that a start begins with: rooms, members by room, and what perhaps nobody was told of.
 
     `prefix` is what the names of this database's files begin with, and of no other's.
     """
@@ -37,3 +47,4 @@ class Kept:
     rooms: Mapping[str, RoomRow]
     members: Mapping[str, Sequence[Member]]
     unpublished: Sequence[Message]
+    untold: Sequence[Move] = ()

@@ -6,7 +6,8 @@ Everything here raises `ServiceError("unavailable")` where the store cannot do i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pulso.store import Store
 from services.chat import rules
 from services.chat.contract import File, Member, Message
-from services.chat.rows import FileRow, Kept, RoomRow
+from services.chat.rows import FileRow, Kept, Move, RoomRow
 from services.chat.rules import MAX_MISSED, Posting, Wanted
-from services.chat.store.tables import FILES, MEMBERS, MESSAGES, ROOMS, UPLOADS, slices
+from services.chat.store.tables import FILES, MEMBERS, MESSAGES, MOVES, ROOMS, UPLOADS, slices
 
 
 class ChatStore:
@@ -38,6 +39,7 @@ class ChatStore:
                 {room: await _room(connection, room) for room in rooms},
                 await _members_of(connection, rooms),
                 await _unpublished(connection, rooms),
+                await _untold(connection),
             )
 
         return await self._store.write(change)
@@ -69,25 +71,43 @@ class ChatStore:
             found = await _select(connection, *bounds, order=order, limit=limit)
         return found[::-1] if after is None else found
 
-    async def mark_published(self, last: Mapping[str, int]) -> None:
-        """All messages of these rooms up to these numbers were passed on."""
+    async def mark_published(self, last: Mapping[str, int], moves: Collection[str] = ()) -> None:
+        """All messages of these rooms up to these numbers were passed on, and the moves of these ids."""
         rows = [{"room": room, "last": seq} for room, seq in last.items()]
         done = update(ROOMS).where(ROOMS.c.id == bindparam("room")).values(published_seq=bindparam("last"))
-        await self._store.write(lambda connection: connection.execute(done, rows))
-
-    async def put_member(self, member: Member, room: str, at_ms: int) -> None:
-        """The user is in this room and in no other."""
-        row = {"user_id": member.id, "name": member.name, "room_id": room, "since_ms": at_ms}
 
         async def change(connection: AsyncConnection) -> None:
-            await connection.execute(delete(MEMBERS).where(MEMBERS.c.user_id == member.id))
-            await connection.execute(insert(MEMBERS), [row])
+            if rows:
+                await connection.execute(done, rows)
+            for some in slices(moves):
+                await connection.execute(delete(MOVES).where(MOVES.c.id.in_(some)))
 
         await self._store.write(change)
 
-    async def remove_member(self, user: str) -> None:
-        gone = delete(MEMBERS).where(MEMBERS.c.user_id == user)
-        await self._store.write(lambda connection: connection.execute(gone))
+    async def put_member(self, member: Member, room: str, before: str | None, at_ms: int) -> list[Move]:
+        """The user is in this room and in no other; returns what `before`, if any, and this one are to be told."""
+        row = {"user_id": member.id, "name": member.name, "room_id": room, "since_ms": at_ms}
+        moves = [] if before is None else [_move(before, member, came=False)]
+        moves.append(_move(room, member, came=True))
+
+        async def change(connection: AsyncConnection) -> list[Move]:
+            await connection.execute(delete(MEMBERS).where(MEMBERS.c.user_id == member.id))
+            await connection.execute(insert(MEMBERS), [row])
+            await _keep_moves(connection, moves)
+            return moves
+
+        return await self._store.write(change)
+
+    async def remove_member(self, member: Member, room: str) -> list[Move]:
+        """The user is in no room; returns what this one is to be told."""
+        moves = [_move(room, member, came=False)]
+
+        async def change(connection: AsyncConnection) -> list[Move]:
+            await connection.execute(delete(MEMBERS).where(MEMBERS.c.user_id == member.id))
+            await _keep_moves(connection, moves)
+            return moves
+
+        return await self._store.write(change)
 
 
 async def _prefix(connection: AsyncConnection) -> str:
@@ -123,6 +143,31 @@ async def _unpublished(connection: AsyncConnection, rooms: Sequence[str]) -> lis
         .order_by(MESSAGES.c.room_id, MESSAGES.c.seq)
     )
     return [_message(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _move(room: str, member: Member, *, came: bool) -> Move:
+    # Not the row's number: a restored database would use it again, and gateways would take it for a repetition.
+    return Move(str(uuid.uuid4()), room, member, came)
+
+
+async def _keep_moves(connection: AsyncConnection, moves: Sequence[Move]) -> None:
+    rows = [
+        {
+            "id": move.id,
+            "room_id": move.room,
+            "user_id": move.member.id,
+            "name": move.member.name,
+            "came": move.came,
+        }
+        for move in moves
+    ]
+    await connection.execute(insert(MOVES), rows)
+
+
+async def _untold(connection: AsyncConnection) -> list[Move]:
+    """In the order in which they were made."""
+    rows = await connection.execute(select(MOVES).order_by(MOVES.c.number))
+    return [Move(row.id, row.room_id, Member(row.user_id, row.name), row.came) for row in rows]
 
 
 async def _by_id(connection: AsyncConnection, wanted: Sequence[Wanted]) -> list[Message]:

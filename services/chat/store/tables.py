@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, Text
 
 AT_ONCE: Final = 500
 """Values in one IN: databases bound the number of parameters."""
@@ -37,6 +37,16 @@ MEMBERS: Final = Table(
     Column("name", String),
     Column("room_id", String),
     Column("since_ms", BigInteger),
+)
+MOVES: Final = Table(
+    "moves",
+    _metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String),
+    Column("room_id", String),
+    Column("user_id", String),
+    Column("name", String),
+    Column("came", Boolean),
 )
 FILES: Final = Table(
     "files",

@@ -56,6 +56,39 @@ async def test_what_was_told_just_before_a_crash_is_not_told_again(place: Place)
             assert [message["seq"] for message in tab.payloads("chat:message")] == list(range(1, 22))
 
 
+async def test_who_came_just_before_a_crash_is_told_of_once(place: Place) -> None:
+    ana, rui = await place.person("Ana"), await place.person("Rui")
+    async with ana.tab(0) as watcher, rui.tab(1) as newcomer:
+        await watcher.join()
+        await place.chat.stop()
+        async with open_store(place.kit.data / "chat.sqlite3", migrations=MIGRATIONS) as store:
+            await ChatStore(store).put_member(Member(rui.id, "Rui"), "sala-1", None, 0)
+        await place.chat.start()
+        await eventually(lambda: watcher.payloads("chat:joined"))
+        await newcomer.join()  # as its page does that was not answered
+        await newcomer.say("here I am")
+        await watcher.reads("here I am")
+        assert watcher.payloads("chat:joined") == [{"room": "sala-1", "user": rui.shown}]
+        assert newcomer.payloads("chat:joined") == []
+
+
+async def test_who_was_told_of_is_not_told_of_again_after_a_restart(place: Place) -> None:
+    ana, rui = await place.person("Ana"), await place.person("Rui")
+    async with ana.tab(0) as watcher:
+        await watcher.join()
+        async with rui.tab(1) as other:
+            await other.join()
+            await other.call("chat:leave")
+        await watcher.hears("chat:left")
+        await place.chat.stop()
+        async with open_store(place.kit.data / "chat.sqlite3", migrations=MIGRATIONS) as store:
+            assert (await ChatStore(store).load(["sala-1"])).untold == []
+        await place.chat.start()
+        await watcher.say("the end")
+        await watcher.reads("the end")
+        assert (len(watcher.payloads("chat:joined")), len(watcher.payloads("chat:left"))) == (1, 1)
+
+
 async def test_what_redis_does_not_take_is_told_later_in_order(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

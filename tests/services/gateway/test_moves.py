@@ -11,7 +11,7 @@ import pytest
 
 from pulso.contract import Access, Caller, Contract, Endpoint, Event, Nothing, Topic
 from pulso.probes import Health
-from pulso.push import Push
+from pulso.push import Push, Telling
 from pulso.routes import Routes
 from pulso.service import serve
 from pulso.settings import KitSettings
@@ -57,7 +57,7 @@ async def shout(push: Push, _caller: Caller, request: Hall) -> Nothing:
 
 @routes.handler(AGAIN)
 async def again(push: Push, _caller: Caller, request: Hall) -> Nothing:
-    assert await push.surely([(HALL.of(hall=request.hall), CALL, request.id, request)])
+    assert await push.surely([Telling(HALL.of(hall=request.hall), CALL, request.id, request)])
     return Nothing()
 
 
