@@ -93,12 +93,13 @@ async def serve_gateway(settings: GatewaySettings, kit: KitSettings, health: Hea
                 gateway.announcer.run(),
                 Reporter(up.bus, party_of(gateway, up, kit, health)).run(),
             ),
-            listening(application(gateway, settings), settings.host, settings.port),
+            listening(application(gateway, settings), settings.host, settings.port) as refuse,
         ):
             health.watch("gateway.http", lambda: OK)
             await stop.wait()
             health.watch("gateway.http", lambda: "stopping")
             log.info("draining", service="gateway")
+            refuse()  # first, or the clients that are sent away would be sent here by the least loaded's rule
             await gateway.sockets.close_gradually(CLOSE_WITHIN_S)
         # After the loop that flushes it, and the last request.
         await gateway.journal.close()

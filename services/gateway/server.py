@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import structlog
@@ -20,6 +20,12 @@ HEADERS_WITHIN_S: Final = 10.0
 """A connection whose first request has not begun by then, its headers complete, is closed."""
 KEEP_ALIVE_S: Final = 75.0
 """Then an idle connection is closed. nginx keeps one for 30 s and must be the one that ends it."""
+FINISH_WITHIN_S: Final = 20.0
+"""What is being changed when the server stops, as by an upload, is given this long to be done."""
+READ_WITHIN_S: Final = 1.0
+"""As long as what only reads: one that waits for news is broken off, and nginx asks another gateway."""
+_LOOK_EVERY_S: Final = 0.05
+_READING: Final = frozenset({"GET", "HEAD"})
 
 log = structlog.get_logger(__name__)
 
@@ -78,16 +84,34 @@ class _Connection(web.RequestHandler):
             resp = as_error(resp)
         return await super().finish_response(request, resp, start_time)
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether a request is under way that nobody may repeat for the client."""
+        request = self._current_request
+        return request is not None and request.method not in _READING
+
     def _close_unless_asked(self) -> None:
         if not self._request_count:
             self.force_close()
 
 
 @contextlib.asynccontextmanager
-async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
-    """Take connections meanwhile. Raises `CannotListen` where the port is taken."""
-    # Open sockets are closed by `Sockets.close_gradually`; what is left then must not hold up the end.
-    runner = web.AppRunner(app, shutdown_timeout=1.0)
+async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[Callable[[], None]]:
+    """Take connections meanwhile; at the end, finish what is under way. Raises `CannotListen`.
+
+    Yields what stops the taking already: connections are refused then, so that a proxy tries elsewhere, and each
+    that is open ends with its next answer. Ended while it is idle, a proxy could just have sent a request on it.
+    """
+    is_refusing = asyncio.Event()
+
+    async def last_of_its_connection(_request: web.Request, response: web.StreamResponse) -> None:
+        if is_refusing.is_set():
+            response.force_close()
+            response.headers["Connection"] = "close"  # the head has been made by now
+
+    app.on_response_prepare.append(last_of_its_connection)
+    # Sockets are closed by `Sockets.close_gradually`, and their polls answered with that.
+    runner = web.AppRunner(app, shutdown_timeout=READ_WITHIN_S)
     await runner.setup()
     manager = runner.server
     assert manager is not None, "set up"
@@ -101,11 +125,25 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
     try:
         with taking_port(host, port):
             server = await loop.create_server(door, host, port, backlog=2048)
+
+        def refuse() -> None:
+            server.close()
+            is_refusing.set()
+
         try:
             log.info("listening", host=host, port=port)
-            yield
+            yield refuse
         finally:
-            server.close()
+            refuse()
             door.close()
+            await _changes_done(manager)
     finally:
         await runner.cleanup()
+
+
+async def _changes_done(manager: web.Server) -> None:
+    """Returns once they are, or after `FINISH_WITHIN_S`."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FINISH_WITHIN_S):
+            while any(isinstance(c, _Connection) and c.is_changing for c in manager.connections):  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK_EVERY_S)  # aiohttp tells nobody when a request is done

@@ -38,6 +38,8 @@ CONNECT_WITHIN_S: Final = 10.0
 """A transport that has not become a connection by then is closed."""
 
 CLOSE_PAUSE_S: Final = 0.05
+LAST_ANSWERS_S: Final = 0.25
+"""How long a client that is sent elsewhere still gets answers, while nothing more is read from it."""
 
 CONNECT: Final = "connect"
 DISCONNECT: Final = "disconnect"
@@ -81,19 +83,35 @@ class Sockets(StrictServer):
         self._tasks = tasks
         self._events_per_second = events_per_second
         self._by_engine_id: dict[str, Connection] = {}
+        self._leaving: set[str] = set()
         self.on("connect", self._authenticate)
         self.on("disconnect", self._disconnected)
 
     async def close_gradually(self, within_s: float) -> None:
-        """Send all clients elsewhere, in any order, a few at a time; they reconnect by themselves."""
-        engine_ids = list(self.eio.sessions)
-        random.shuffle(engine_ids)
+        """Send all clients elsewhere, in any order, a few at a time; they reconnect by themselves.
+
+        Some more may come meanwhile, on connections that are open: they are sent away behind the others.
+        """
         pauses = max(1, round(within_s / CLOSE_PAUSE_S))
-        at_once = -(-len(engine_ids) // pauses)
-        for start in range(0, len(engine_ids), max(1, at_once)):
-            for engine_id in engine_ids[start : start + at_once]:
-                self.eio.close(engine_id, GOING_AWAY)
-            await asyncio.sleep(CLOSE_PAUSE_S)
+        async with asyncio.TaskGroup() as leaving:
+            while engine_ids := [engine_id for engine_id in self.eio.sessions if engine_id not in self._leaving]:
+                random.shuffle(engine_ids)
+                at_once = -(-len(engine_ids) // pauses)
+                for start in range(0, len(engine_ids), at_once):
+                    leaving.create_task(self._send_away(engine_ids[start : start + at_once]), name="send away")
+                    await asyncio.sleep(CLOSE_PAUSE_S)
+                pauses = 1
+
+    async def _send_away(self, engine_ids: list[str]) -> None:
+        """What these have asked is answered first, as far as that comes soon; they are not read any more."""
+        self._leaving.update(engine_ids)
+        for engine_id in engine_ids:
+            if (session := self.eio.sessions.get(engine_id)) is not None:
+                session.transport.hold()
+        await asyncio.sleep(LAST_ANSWERS_S)
+        for engine_id in engine_ids:
+            self.eio.close(engine_id, GOING_AWAY)
+        self._leaving.difference_update(engine_ids)
 
     def let_in(self, eio_sid: str, sid: str, namespace: str, auth: Any) -> None:
         super().let_in(eio_sid, sid, namespace, auth)
