@@ -3,7 +3,8 @@
 A lease is a Redis key with the instance's id that lives for 3 s and is renewed every half second. Instances also
 leave a sign of life, so that each knows its fair share of the shards: two instances of a service with two shards
 serve one each, and a new instance is given some without anybody being restarted. An instance that cannot renew
-gives up before its lease runs out. Leases only choose who serves; two writers are kept apart by the store's lock.
+gives up before its lease runs out; one that is not fit to serve, because it hears no calls, does not renew. Leases
+only choose who serves; two writers are kept apart by the store's lock.
 """
 
 from __future__ import annotations
@@ -56,9 +57,19 @@ return 0
 class Leases:
     """The shards that this instance may serve."""
 
-    def __init__(self, redis: Redis, *, prefix: str, service: str, shards: int, instance: str) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        prefix: str,
+        service: str,
+        shards: int,
+        instance: str,
+        is_fit: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._redis = redis
         self._instance = instance
+        self._is_fit = is_fit
         self._shards = shards
         self._service = service
         self._instances_key = f"{prefix}:instances:{service}"
@@ -106,6 +117,8 @@ class Leases:
 
     async def _renew(self) -> int:
         """Renew what is held; returns this instance's fair share, 0 where Redis does not answer."""
+        if not self._is_fit():
+            return self._not_renewed("not fit to serve")
         began = _now()
         left_s = self._renewed_at + GIVE_UP_AFTER_S - began
         patience_s = min(ROUND_TRIP_TIMEOUT_S, left_s) if left_s > 0 else ROUND_TRIP_TIMEOUT_S
@@ -117,16 +130,20 @@ class Leases:
                         log.warning("lease lost", service=self._service, shard=shard)
                         self.held.discard(shard)
         except (RedisError, OSError, TimeoutError) as fault:
-            log.warning("leases not renewed", service=self._service, fault=str(fault) or type(fault).__name__)
-            self._take_from = _now() + OTHERS_FIRST_S
-            if _now() - self._renewed_at >= GIVE_UP_AFTER_S:
-                self.held.clear()
-            return 0
+            return self._not_renewed(str(fault) or type(fault).__name__)
         if is_new and self._renewed_at:
             self._take_from = began + OTHERS_FIRST_S
         # As of when it was asked for: that is when the lease began to run.
         self._renewed_at = began
         return -(-self._shards // max(1, int(instances)))
+
+    def _not_renewed(self, why: str) -> int:
+        """The share is 0: nothing is known of it."""
+        log.warning("leases not renewed", service=self._service, fault=why)
+        self._take_from = _now() + OTHERS_FIRST_S
+        if _now() - self._renewed_at >= GIVE_UP_AFTER_S:
+            self.held.clear()
+        return 0
 
     async def _hold(self, shard: int) -> bool:
         return bool(await self._take(keys=[self._keys[shard]], args=[self._instance, LEASE_MS]))

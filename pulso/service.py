@@ -40,7 +40,15 @@ async def serve(service: Service[Any], kit: KitSettings, health: Health, stop: a
         redis_client(kit.redis_url, password=kit.redis_password) as redis,
         connected(kit, name=name, inbox=lambda channels, own: channels.instance(name, own), stop=stop) as up,
     ):
-        leases = Leases(redis, prefix=kit.redis_prefix, service=name, shards=service.shards, instance=up.instance)
+        leases = Leases(
+            redis,
+            prefix=kit.redis_prefix,
+            service=name,
+            shards=service.shards,
+            instance=up.instance,
+            # Deaf, it would keep others from serving as long as Redis takes its commands.
+            is_fit=lambda: up.link.is_up,
+        )
         instance = _Instance(service, kit, up, leases)
         health.watch(f"{name}.bus", lambda: OK if up.link.is_up else NO_REDIS)
         health.watch(f"{name}.shards", instance.check)

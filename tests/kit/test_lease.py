@@ -33,7 +33,15 @@ class Instance:
         self.gate.set()
         self.brake.set()
         self.fault: Exception | None = None
-        self.leases = Leases(redis, prefix=prefix, service="echo", shards=shards, instance=self.name)
+        self.is_fit = True
+        self.leases = Leases(
+            redis,
+            prefix=prefix,
+            service="echo",
+            shards=shards,
+            instance=self.name,
+            is_fit=lambda: self.is_fit,
+        )
 
     async def begin(self, shard: int) -> None:
         self.began += 1
@@ -144,6 +152,19 @@ async def test_paused_holder_finds_its_lease_lost_and_stops(redis_url: str) -> N
             assert process.stdout is not None
             await asyncio.to_thread(await_line, process, process.stdout, "end 0", PATIENCE_S)
             assert standby.serves == {0}
+
+
+async def test_who_is_not_fit_leaves_the_shard_to_the_one_who_is_and_takes_it_again(redis_url: str) -> None:
+    house = House(redis_url, 1)
+    async with house.instance() as first:
+        await settled(first, shards=1)
+        first.is_fit = False
+        async with house.instance() as second:
+            await settled(first, second, shards=1, within_s=2 * TAKEN_OVER_WITHIN_S)
+            assert second.serves == {0}
+            first.is_fit = True
+            await eventually(lambda: first.leases.held == set())
+        await settled(first, shards=1, within_s=2 * TAKEN_OVER_WITHIN_S)
 
 
 async def test_two_instances_share_two_shards_and_the_late_one_gets_its_own(redis_url: str) -> None:
