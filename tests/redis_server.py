@@ -55,11 +55,11 @@ class RedisServer:
         self.kill()
         self.start()
 
-    def cut_off_subscribers(self, chance: Random) -> None:
-        """Half of them, whoever they are: Redis closes the connections of those that read too slowly."""
+    def cut_off_subscribers(self, chance: Random, *, share: float = 0.5) -> None:
+        """Such a share of them, whoever they are: Redis closes the connections of those that read too slowly."""
         with Redis(unix_socket_path=str(self.socket)) as redis:
             ids = [client["id"] for client in redis.client_list(_type="pubsub")]
-            for id_ in chance.sample(ids, (len(ids) + 1) // 2):
+            for id_ in chance.sample(ids, -int(-len(ids) * share // 1)):
                 redis.client_kill_filter(_id=id_)
 
     def _signal(self, number: signal.Signals) -> None:

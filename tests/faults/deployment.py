@@ -56,9 +56,9 @@ class Program:
         """As with -9: nothing is said to anybody."""
         await self._end(signal.SIGKILL)
 
-    async def stop(self) -> int:
-        """Ask it to end, and be told its exit code. Fails after `STOPS_WITHIN_S`."""
-        return await self._end(signal.SIGTERM)
+    async def stop(self, *, within_s: float = STOPS_WITHIN_S) -> int:
+        """Ask it to end, and be told its exit code. Fails where it takes longer."""
+        return await self._end(signal.SIGTERM, within_s)
 
     def pause(self) -> None:
         """It hangs: its connections stay open, and nothing is answered."""
@@ -101,10 +101,10 @@ class Program:
         if self._process.returncode is None:
             self._process.send_signal(number)
 
-    async def _end(self, number: signal.Signals) -> int:
+    async def _end(self, number: signal.Signals, within_s: float = STOPS_WITHIN_S) -> int:
         assert self._process is not None
         self._signal(number)
-        async with at_most(STOPS_WITHIN_S):
+        async with at_most(within_s):
             return await self._process.wait()
 
 

@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cli import data_folder
-from cli.child import kept_running
+from cli.child import Child, kept_running
 from cli.front_door import Front, nginx_program
 from tests.conftest import free_port
 
 
+@dataclass(frozen=True, slots=True)
+class FrontDoor:
+    """A running nginx, which is started again whenever it ends."""
+
+    port: int
+    child: Child
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def kill(self) -> None:
+        """As with -9, its workers too: the master is dead before it could ask them to stop."""
+        self._signal(signal.SIGKILL)
+
+    def pause(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self.child.pid is not None
+        os.killpg(self.child.pid, number)
+
+
 @contextlib.asynccontextmanager
-async def in_front_of(gateways: Sequence[int], folder: Path) -> AsyncIterator[int]:
-    """Its port, once it answers. `gateways` are the ports of theirs."""
+async def in_front_of(gateways: Sequence[int], folder: Path) -> AsyncIterator[FrontDoor]:
+    """Once it answers. `gateways` are the ports of theirs."""
     front = Front(
         host="127.0.0.1",
         port=free_port(),
@@ -30,5 +59,5 @@ async def in_front_of(gateways: Sequence[int], folder: Path) -> AsyncIterator[in
         config.write_text(
             config.read_text("utf-8").replace("error_log stderr warn;", "error_log stderr crit;"), "utf-8"
         )
-        async with kept_running(program):
-            yield front.port
+        async with kept_running(program) as (child,):
+            yield FrontDoor(front.port, child)

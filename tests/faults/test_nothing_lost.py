@@ -132,8 +132,8 @@ class Room:
 async def room(deployment: Deployment, tmp_path: Path, chance: Random) -> AsyncIterator[Room]:
     _, chat, *gateways = await deployment.start_all("auth", "chat", *["gateway"] * GATEWAYS)
     (tmp_path / "front").mkdir()
-    async with in_front_of([gateway.port for gateway in gateways], tmp_path / "front") as port:
-        room = Room(deployment, chat, gateways, port, chance)
+    async with in_front_of([gateway.port for gateway in gateways], tmp_path / "front") as door:
+        room = Room(deployment, chat, gateways, door.port, chance)
         room.members += [await room.member(f"member-{number}") for number in range(1, MEMBERS + 1)]
         async with contextlib.AsyncExitStack() as stack:
             for member in room.members:
