@@ -6,23 +6,20 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from cli import settings
-from cli.backup_folder import PEPPER, BackedUp, BackupFault, copied, sync, verified
+from cli.backup_folder import PEPPER, BackedUp, BackupFault, copied, verified
 from cli.child import CannotStart
 from cli.data_folder import opened
+from cli.restoring import BESIDE, DRAFT, finish, put_in_place
 from pulso import snapshot
 from pulso.config import load
 from pulso.process import faults_exit
 from pulso.settings import KitSettings
 from services import settings as product
-
-DRAFT: Final = ".restoring"
-BESIDE: Final = ("", "-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database belongs to it, and never to another one of the same name."""
 
 
 def restore(
@@ -36,7 +33,8 @@ def restore(
     """Put a backup into the data folder of a Pulso that is stopped.
 
     The backup is checked first. Where the data folder has files of these names already nothing is done; with
-    --force they are moved into a folder `replaced-<time>` in it. Nothing is ever overwritten.
+    --force they are moved into a folder `replaced-<time>` in it. Nothing is ever overwritten. Broken off while
+    files get their names, it is finished by the next `pulso up` or `pulso restore`; nothing starts there before.
 
     Parameters
     ----------
@@ -52,6 +50,7 @@ def restore(
         if missing := set(only) - {file.service for file in files}:
             raise BackupFault(f"There is nothing of {', '.join(sorted(missing))} in {folder}.")
         with opened(kit.data.resolve()) as target:
+            finish(target.path)  # an earlier one that was broken off
             moved = _put(folder, files, target.path, force=force)
     except (BackupFault, CannotStart, snapshot.CannotCopy, OSError) as fault:
         sys.stderr.write(f"{fault}\n")
@@ -75,22 +74,16 @@ def _put(folder: Path, files: list[BackedUp], data: Path, *, force: bool) -> Pat
     for path in there:
         if path.suffix == ".sqlite3":
             snapshot.require_unused(path)
-    drafts = []
+    drafts: list[Path] = []
     try:
         for file in files:
-            drafts.append((data / f"{file.name}{DRAFT}", data / file.name))
-            drafts[-1][0].unlink(missing_ok=True)
-            copied(folder / file.name, drafts[-1][0])
-        aside = data / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}" if there else None
-        if aside is not None:
-            aside.mkdir(mode=0o700)
-            for path in there:
-                if path.exists():  # SQLite has taken back what it could of its log when it was asked above
-                    path.rename(aside / path.name)
-        for draft, final in drafts:
-            draft.rename(final)
-        sync(data)
-    finally:
-        for draft, _ in drafts:
+            drafts.append(data / f"{file.name}{DRAFT}")
+            drafts[-1].unlink(missing_ok=True)
+            copied(folder / file.name, drafts[-1])
+    except BaseException:
+        for draft in drafts:
             draft.unlink(missing_ok=True)
-    return aside
+        raise
+    aside = data / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    put_in_place(data, [file.name for file in files], aside.name)
+    return aside if aside.exists() else None

@@ -37,7 +37,7 @@ from services.sales.__main__ import service as build_sales
 Run = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 STOPS_WITHIN_S: Final = 30.0
-"""A gateway sends its clients elsewhere and finishes what it was asked (`services.gateway.server.FINISH_WITHIN_S`)."""
+"""A gateway finishes what it was asked: `services.gateway.server.FINISH_WITHIN_S`."""
 COMPLAIN_EVERY_S: Final = 10.0
 LOOK_EVERY_S: Final = 0.05
 FIRST_PAGE: Final = "/.well-known/jwks.json"

@@ -20,6 +20,7 @@ from cli.child import CannotStart
 from cli.data_folder import DataFolder, opened, redis_url
 from cli.front_door import loopback
 from cli.ports import free_ports
+from cli.restoring import finish
 from cli.settings import Settings
 from cli.stack import Plan, require_free_ports, require_same_shards, running_stack, until_ready
 from pulso import log
@@ -56,6 +57,8 @@ def up(
     os.umask(0o077)  # databases and uploads are nobody else's
     try:
         with faults_exit(), opened(found.kit.data.resolve()) as folder:
+            if files := finish(folder.path):
+                logger.warning("a restore was broken off, and is finished now", files=files)
             succeeded = _run(found, environ, folder, gateways)
     except CannotStart as fault:
         sys.stderr.write(f"{fault}\n")

@@ -27,6 +27,9 @@ State = TypeVar("State")
 STORE_PATIENCE_S: Final = 4.0
 """How long a new holder of a lease waits for the one before to let go of the store."""
 
+BROKEN_OFF: Final = "restoring.json"
+"""Stands in a data folder while a restore puts files in their places: what starts then would make new ones."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -136,7 +139,7 @@ class Shard:
 
 
 def check_folder(data: Path) -> None:
-    """Raises `ConfigFaults` where no file can be made in the data folder: no shard would ever start there."""
+    """Raises `ConfigFaults` where no file can be made in the data folder, or a restore was broken off there."""
     try:
         data.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=data):
@@ -146,6 +149,10 @@ def check_folder(data: Path) -> None:
             [f"{config.variable_of('data')}: no file can be made in {data} ({fault.strerror}). "
              "Give the folder to the user that runs this process, or set another one."]
         ) from None  # fmt: skip
+    if (data / BROKEN_OFF).exists():
+        raise config.ConfigFaults(
+            [f"{config.variable_of('data')}: a restore into {data} was broken off. Run `pulso restore` again."]
+        )
 
 
 def check_split(data: Path, service: str, shards: int) -> None:
