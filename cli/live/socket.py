@@ -68,6 +68,8 @@ class Client(WSListener):
                     websocket_handshake_timeout=CONNECT_WITHIN_S,
                     read_buffer_init_size=READ_BUFFER_BYTES,
                 )
+                if self._transport is None:  # picows says nothing where the connection ends before the upgrade
+                    raise NotConnected(f"{url} closes the connection")
                 await self._connected
         except TimeoutError:
             self.close()
