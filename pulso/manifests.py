@@ -7,6 +7,7 @@ would give up what is only to be tried again.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,15 +64,19 @@ class Manifests:
     async def read(self, link: RedisLink, bus: Bus) -> None:
         """Raises `LinkDown`. A manifest that cannot be decoded is passed over."""
         flat = await link.command("HGETALL", _key(bus))
-        services = dict(self.services)
+        found: list[Manifest] = []
         for name, data in zip(flat[::2], flat[1::2], strict=True):
             try:
                 manifest = msgspec.json.decode(data, type=Manifest)
             except msgspec.MsgspecError as fault:
                 log.warning("manifest not understood", service=name.decode(), fault=str(fault))
                 continue
-            services[manifest.service] = manifest
-        self.services = services
+            found.append(manifest)
+        self.learn(found, bus)
+
+    def learn(self, found: Iterable[Manifest], bus: Bus) -> None:
+        """What was known of these services before is forgotten; the others stay."""
+        services = self.services = {**self.services, **{manifest.service: manifest for manifest in found}}
         self.routes = {
             endpoint.name: Route(endpoint, bus.channels.shards(manifest.service, manifest.shards))
             for manifest in services.values()

@@ -35,6 +35,7 @@ from services.gateway.journal import SPOOLS, Journal
 from services.gateway.limits import AccountLimits, SocketCounts, account_limits
 from services.gateway.pages import setup_pages
 from services.gateway.relay import MAX_PAYLOAD_BYTES, Relay
+from services.gateway.remembered import Remembered
 from services.gateway.requests import Edge
 from services.gateway.responses import guard, secure_headers, secure_lines
 from services.gateway.server import listening
@@ -127,7 +128,7 @@ def compose(
     )
     announcer = Announcer(up.bus, gateway=up.instance)
     hub = Hub(up.bus, journal, announcer, tasks, now=_now)
-    relay = Relay(up.bus, up.link, journal)
+    relay = Relay(up.bus, up.link, journal, Remembered(kit.data))
     sessions = Sessions(up.bus, edge, gateway=up.instance, token_seconds=settings.token_seconds)
     counts = SocketCounts(
         per_address=settings.limit_connections_per_address, per_user=settings.limit_connections_per_user

@@ -25,6 +25,7 @@ from pulso.tracing import ORIGIN
 from services.gateway import metrics
 from services.gateway.connection import Connection, ack_frame
 from services.gateway.journal import Journal
+from services.gateway.remembered import Remembered
 
 MAX_PAYLOAD_BYTES: Final = 64 * 1024
 GREET_AGAIN_S: Final = 1.0
@@ -39,14 +40,16 @@ OnReply = Callable[[Reply], None]
 
 
 class Relay:
-    def __init__(self, bus: Bus, link: RedisLink, journal: Journal) -> None:
+    def __init__(self, bus: Bus, link: RedisLink, journal: Journal, remembered: Remembered) -> None:
         self._bus = bus
         self._link = link
         self._journal = journal
         self._loop = asyncio.get_running_loop()  # kept, for the reason that `Bus` has
         self._stale = asyncio.Event()
         self._seconds: dict[str, Spread] = {}
+        self._remembered = remembered
         self.manifests = Manifests()
+        self.manifests.learn(remembered.recall(), bus)
 
     def refresh(self) -> None:
         """The manifests may be others now; they are read again soon."""
@@ -64,6 +67,7 @@ class Relay:
                 await asyncio.sleep(READ_AGAIN_S)
             else:
                 on_read()
+                await self._remembered.keep(self.manifests.services.values())
 
     def event(self, connection: Connection, name: str, payload: bytes, ack: str) -> None:
         """A client's event. `ack` is the packet's id, or empty where the client asked for no answer.

@@ -76,6 +76,29 @@ async def test_processes_start_before_redis_is_there_and_stop_while_it_is_silent
     await eventually(lambda: ana.ends)
 
 
+async def test_a_gateway_that_starts_with_an_empty_redis_knows_which_services_are_only_away(
+    deployment: Deployment,
+) -> None:
+    auth, numbers, gateway = await deployment.start_all("auth", "numbers", "gateway")
+    ana = await guest(deployment.http, gateway.url, "Ana")
+    await ana.connect(gateway.url)
+    assert await ana.set(37)
+    await gateway.kill()
+    await numbers.kill()
+    deployment.redis.restart()
+    await gateway.start()
+    await gateway.becomes("ready")
+    for service, status in (("numbers", 503), ("nobody", 404)):
+        headers = {"Authorization": f"Bearer {ana.token}"}
+        async with deployment.http.post(f"{gateway.url}/api/{service}/even", headers=headers) as answer:
+            assert answer.status == status, await answer.text()
+    await numbers.start()
+    await ana.connect(gateway.url)
+    assert ana.heard("numbers:value")[-1]["value"] == 37
+    await ana.close()
+    await auth.becomes("ready")
+
+
 async def everybody_is_told(people: list[Person], since: list[int]) -> None:
     """That something may have been missed."""
     await asyncio.gather(
