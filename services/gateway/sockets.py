@@ -96,9 +96,10 @@ class Sockets(StrictServer):
         async with asyncio.TaskGroup() as leaving:
             while engine_ids := [engine_id for engine_id in self.eio.sessions if engine_id not in self._leaving]:
                 random.shuffle(engine_ids)
-                at_once = -(-len(engine_ids) // pauses)
-                for start in range(0, len(engine_ids), at_once):
-                    leaving.create_task(self._send_away(engine_ids[start : start + at_once]), name="send away")
+                count, parts = len(engine_ids), min(pauses, len(engine_ids))
+                for part in range(parts):
+                    few = engine_ids[part * count // parts : (part + 1) * count // parts]
+                    leaving.create_task(self._send_away(few), name="send away")
                     await asyncio.sleep(CLOSE_PAUSE_S)
                 pauses = 1
 
