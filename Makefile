@@ -32,8 +32,8 @@ test: setup  ## every test that needs no container engine; flags for pytest go i
 	@PULSO_TEST_BROWSER="$$(sh .ci/find-browser)" && export PULSO_TEST_BROWSER && \
 	    PLAYWRIGHT_NODEJS_PATH="$$(command -v node)" $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
-faults: setup  ## what is killed at random for minutes and loses nothing; ends in a table. FAULTS_SEED=n repeats a run
-	$(BIN)/python -m pytest -q -m long tests/faults $(ARGS)
+faults: setup  ## everything killed, hung, cut off and stopped under load; ends in a table. FAULTS_SEED=n repeats a run
+	$(BIN)/python -m pytest -q -m "not stack" tests/faults $(ARGS)
 
 lint: setup  ## ruff, mypy, import contracts, tsc
 	$(BIN)/ruff check .

@@ -78,6 +78,11 @@ class Program:
         assert (response.status == 200) == (status == "ready")
         return status
 
+    async def metrics(self) -> str:
+        """As Prometheus reads them."""
+        async with self._http.get(f"http://127.0.0.1:{self._ops_port}/metrics") as response:
+            return await response.text()
+
     async def becomes(self, *statuses: str, within_s: float | None = None) -> None:
         async def is_it() -> bool:
             assert self._process is not None

@@ -29,7 +29,7 @@ IDLE: Final = 60
 """Sockets at each gateway that only wait: when they are closed shows how clients are sent away."""
 SPREAD_AT_LEAST_S: Final = 1.5
 WINDOW_S: Final = 0.25
-UPLOAD_PIECES: Final = 20
+UPLOAD_PIECES: Final = 40
 PIECE: Final = b"x" * 1024
 PIECE_EVERY_S: Final = 0.15
 
@@ -133,7 +133,7 @@ async def test_rolling_restarts_of_all_gateways_are_seen_by_nobody(
         whole.busy(),
         asyncio.TaskGroup() as tasks,
     ):
-        for work in (traffic.requests, traffic.requests, traffic.waits, traffic.uploads, traffic.uploads):
+        for work in (traffic.requests, traffic.requests, traffic.waits, *[traffic.uploads] * 4):
             tasks.create_task(work(http))
         tasks.create_task(traffic.polls(http))
         try:
@@ -155,6 +155,9 @@ async def test_rolling_restarts_of_all_gateways_are_seen_by_nobody(
     cut = sum(one.refusals["lost"] for one in (*whole.members, *whole.people))
     report(Case("rolling SIGTERM of 3 gateways: damage", "0 / 0 / 0", str(damage)))
     report(Case("  5xx and broken answers, of all requests", "0", f"{traffic.bad or 0} of {answered}"))
+    for kind, counts in sorted(traffic.outcomes.items()):
+        seen = ", ".join(f"{what}: {count}" for what, count in sorted(counts.items(), key=str))
+        report(Case(f"    {kind}", "no 5xx", seen))
     report(Case("  longest stop", f"under {ENDS_WITHIN_S:g} s", f"{max(took):.1f} s"))
     report(Case("  clients are sent away over", f"{SPREAD_AT_LEAST_S:g} s or more", f"{least_s:.1f} s"))
     report(Case(f"  most of them within {WINDOW_S:g} s", "half", f"{most:.0%}"))
