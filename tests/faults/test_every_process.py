@@ -13,6 +13,7 @@ import pytest
 from tests.cases import Case
 from tests.faults.deployment import Deployment, Program
 from tests.faults.whole import NO_DAMAGE, SERVICES, Damage, Whole, whole_pulso
+from tests.stopwatch import Stopwatch
 
 Report = Callable[[Case], None]
 
@@ -97,19 +98,17 @@ async def _all_survived(
     whole: Whole, faults: dict[str, Callable[[], Awaitable[None]]], report: Report, *, within_s: float
 ) -> None:
     """One after the other, each on a stack that works; the damage of each is that of all so far."""
-    loop = asyncio.get_running_loop()
     outcomes: dict[str, tuple[Damage, float]] = {}
     for name, break_ in faults.items():
         async with whole.busy():
             await whole.more_acks(WARM_UP)
             await break_()
-            began = loop.time()
-            await whole.works_again()
-            back_s = loop.time() - began
+            with Stopwatch() as back:
+                await whole.works_again()
         damage = await whole.damage()
-        outcomes[name] = damage, back_s
+        outcomes[name] = damage, back.seconds
         expected = f"lost / twice / out of order 0 / 0 / 0, works again within {within_s:g} s"
-        report(Case(name, expected, f"{damage}, {back_s:.1f} s"))
+        report(Case(name, expected, f"{damage}, {back.seconds:.1f} s"))
     assert [name for name, (damage, back_s) in outcomes.items() if damage != NO_DAMAGE or back_s > within_s] == []
 
 

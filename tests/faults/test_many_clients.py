@@ -20,6 +20,7 @@ from tests.commands import Command, command
 from tests.faults.deployment import Deployment, Program
 from tests.faults.front import in_front_of
 from tests.faults.test_chat import token_of
+from tests.stopwatch import Stopwatch
 
 pytestmark = pytest.mark.long
 
@@ -43,23 +44,23 @@ async def test_two_thousand_are_back_within_30_s_when_all_gateways_were_killed(
         "auth", "numbers", *["gateway"] * 3, limit_connections_per_address=0
     )
     (tmp_path / "front").mkdir()
-    loop = asyncio.get_running_loop()
     async with (
         in_front_of([gateway.port for gateway in gateways], tmp_path / "front") as door,
         command("bots", "-n", str(CROWD), "--seconds", "900", "--json", WS=door.url) as bots,
     ):
         await bots.until(lambda: _progress(bots)["connected"] == CROWD, within_s=CROWD_CONNECTS_WITHIN_S)
         await asyncio.gather(*(gateway.kill() for gateway in gateways))
-        began = loop.time()
-        await asyncio.gather(*(gateway.start() for gateway in gateways))
-        await bots.until(lambda: _progress(bots)["resumes"] >= CROWD, within_s=4 * BACK_WITHIN_S)
-        back_s = loop.time() - began
+        with Stopwatch() as back:
+            await asyncio.gather(*(gateway.start() for gateway in gateways))
+            await bots.until(lambda: _progress(bots)["resumes"] >= CROWD)
         assert await bots.ends(by=signal.SIGINT) == 0
         (summary,) = bots.of_type("summary")
-    report(Case(f"{CROWD:,} clients lose all gateways", f"back within {BACK_WITHIN_S:g} s", f"{back_s:.1f} s"))
+    report(
+        Case(f"{CROWD:,} clients lose all gateways", f"back within {BACK_WITHIN_S:g} s", f"{back.seconds:.1f} s")
+    )
     report(Case("  acknowledged and forgotten", "0", str(summary["forgotten"] + summary["unchecked"])))
     assert (summary["everything_kept"], summary["forgotten"], summary["unchecked"]) == (True, 0, 0)
-    assert back_s < BACK_WITHIN_S
+    assert back.seconds < BACK_WITHIN_S
 
 
 async def test_one_client_in_twenty_stops_reading_and_the_others_do_not_notice(

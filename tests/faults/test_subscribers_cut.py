@@ -38,10 +38,7 @@ async def test_a_33_mb_publish_into_any_channel_costs_nothing_that_was_acknowled
                 await everybody_acked(talkers, within_s=BACK_WITHIN_S)
             await pulso.become("ready", within_s=BACK_WITHIN_S)
     await asyncio.gather(
-        *(
-            person.hears("session:resync", since=mark, within_s=BACK_WITHIN_S)
-            for person, mark in zip(people, since, strict=True)
-        )
+        *(person.hears("session:resync", since=mark) for person, mark in zip(people, since, strict=True))
     )
     await nothing_is_lost(talkers, chance.choice(pulso.urls))
     assert [person.ends for person in people] == [[]] * len(people)
