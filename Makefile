@@ -16,7 +16,7 @@ PEERS := bench/node/node_modules/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up test faults lint format bench stack-test lock clean
+.PHONY: help setup up test abuse faults lint format bench stack-test lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/make \1:/p' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ up: setup  ## start everything; flags go into ARGS: make up ARGS="--port 9000 --
 test: setup  ## every test that needs no container engine; flags for pytest go into ARGS
 	@PULSO_TEST_BROWSER="$$(sh .ci/find-browser)" && export PULSO_TEST_BROWSER && \
 	    PLAYWRIGHT_NODEJS_PATH="$$(command -v node)" $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+abuse: setup  ## hostile input of all kinds, minutes of fuzzing among it; ends in a table
+	$(BIN)/python -m pytest -q -m "not stack" tests/abuse $(ARGS)
 
 faults: setup  ## what is killed at random for minutes and loses nothing; ends in a table. FAULTS_SEED=n repeats a run
 	$(BIN)/python -m pytest -q -m long tests/faults $(ARGS)
