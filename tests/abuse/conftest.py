@@ -18,6 +18,7 @@ from tests.cases import Case
 from tests.conftest import run_stack
 
 Report = Callable[[Case], None]
+Expect = Callable[[object, object], None]
 
 UNLIMITED: Final = {
     f"PULSO_LIMIT_{limit}": "0" for limit in ("GUESTS_PER_MINUTE", "LOGINS_PER_MINUTE", "REGISTRATIONS_PER_MINUTE")
@@ -78,3 +79,17 @@ def steady(target: Target, control: Control, report: Report, request: pytest.Fix
 def report(request: pytest.FixtureRequest) -> Report:
     """Puts a case into the table that is shown at the end of the run."""
     return lambda case: cases.add(request.node, "abuse", case)
+
+
+@pytest.fixture
+def expect(report: Report, request: pytest.FixtureRequest) -> Expect:
+    """Compares what is expected with what was seen, and puts both into the table: the test's name is the case's."""
+
+    def compare(expected: object, seen: object) -> None:
+        name = request.node.originalname.removeprefix("test_").replace("_", " ")
+        if hasattr(request.node, "callspec"):
+            name = f"{name}: {request.node.callspec.id}"
+        report(Case(name, str(expected), str(seen)))
+        assert seen == expected
+
+    return compare
