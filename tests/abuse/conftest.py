@@ -83,7 +83,7 @@ def report(request: pytest.FixtureRequest) -> Report:
 
 @pytest.fixture
 def expect(report: Report, request: pytest.FixtureRequest) -> Expect:
-    """Compares what is expected with what was seen, and puts both into the table: the test's name is the case's."""
+    """Compares what is expected with what was seen, and puts both into the table under the test's name."""
 
     def compare(expected: object, seen: object) -> None:
         name = request.node.originalname.removeprefix("test_").replace("_", " ")
