@@ -47,15 +47,15 @@ class Target:
         self.host, self.port = at.hostname, at.port
         self._process = psutil.Process(stack.pid)
         self._log = stack.data.parent / "log"
-        self._people = 0
+        self.people = 0
 
     def guest(self, name: str = "Rui") -> Account:
         return self._signed_in("guest", {"name": name})
 
     def user(self, username: str | None = None) -> Account:
         """A new account with the password `PASSWORD`."""
-        self._people += 1
-        username = username or f"person{self._people}"
+        self.people += 1
+        username = username or f"person{self.people}"
         email = f"{username}@example.com"
         return self._signed_in(
             "register", {"name": "Ana", "username": username, "email": email, "password": PASSWORD}
