@@ -26,6 +26,8 @@ UNLIMITED: Final = {
 """Sign-ins alone: what is sent to one that is refused at the door would reach nothing."""
 
 ADMIN: Final = "root"
+USER_MB: Final = 4
+"""How much a user may upload: little, so that there is a quota to race for."""
 BASELINE_ROUNDS: Final = 100
 BASELINE_WITHIN_S: Final = 60.0
 SLOWER_AT_MOST: Final = 2.0
@@ -38,7 +40,14 @@ MEMORY_KEPT_AT_MOST: Final = 32 * MEBIBYTE
 @pytest.fixture(scope="session")
 def target() -> Iterator[Target]:
     """Shared by all abuse tests: what is sent to it must not harm it, that is the point."""
-    for stack in run_stack(PULSO_ADMINS=ADMIN, PULSO_BCRYPT_COST="4", PULSO_TOKEN_SECONDS="7200", **UNLIMITED):
+    settings = {
+        "PULSO_ADMINS": ADMIN,
+        "PULSO_BCRYPT_COST": "4",
+        "PULSO_TOKEN_SECONDS": "7200",
+        "PULSO_CHAT_FILE_MB": "2",
+        "PULSO_CHAT_USER_MB": str(USER_MB),
+    }
+    for stack in run_stack(**settings, **UNLIMITED):
         yield Target(stack)
 
 

@@ -47,6 +47,7 @@ class Target:
         self.host, self.port = at.hostname, at.port
         self._process = psutil.Process(stack.pid)
         self._log = stack.data.parent / "log"
+        self.uploads = stack.data.parent / "uploads"
         self.people = 0
 
     def guest(self, name: str = "Rui") -> Account:
