@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Final, TypeVar
 
 import msgspec
 import structlog
-from aiohttp import BodyPartReader, web
+from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, BodyPartReader, web
 from aiohttp.http import HttpProcessingError
 
 from pulso.contract import Caller, EndpointManifest
@@ -53,6 +54,10 @@ class Uploads:
         self._folder = folder
         self._tasks = tasks
         self._under_way: Counter[str] = Counter()
+        # They name what was sent: a line in the log that anybody can write, and Python remembers each of them for
+        # ever so as to show it once.
+        for category in (BadContentDispositionHeader, BadContentDispositionParam):
+            warnings.simplefilter("ignore", category)
 
     async def receive(
         self, request: web.Request, caller: Caller, endpoint: EndpointManifest, request_id: str

@@ -6,6 +6,7 @@ After each test the target's log must be clean and the healthy client answered e
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -25,6 +26,7 @@ UNLIMITED: Final = {
 }
 """Sign-ins alone: what is sent to one that is refused at the door would reach nothing."""
 
+SHOWN_CHARS: Final = 60
 ADMIN: Final = "root"
 USER_MB: Final = 4
 """How much a user may upload: little, so that there is a quota to race for."""
@@ -98,7 +100,7 @@ def expect(report: Report, request: pytest.FixtureRequest) -> Expect:
         name = request.node.originalname.removeprefix("test_").replace("_", " ")
         if hasattr(request.node, "callspec"):
             name = f"{name}: {request.node.callspec.id}"
-        report(Case(name, str(expected), str(seen)))
+        report(Case(name, *(textwrap.shorten(str(each), SHOWN_CHARS) for each in (expected, seen))))
         assert seen == expected
 
     return compare
