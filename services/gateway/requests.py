@@ -16,8 +16,8 @@ from services.gateway.relay import MAX_PAYLOAD_BYTES
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-BODY_WITHIN_S: Final = 30.0
-"""A body that is not complete by then is no longer waited for."""
+BODY_WITHIN_S: Final = 20.0
+"""A body that is not complete by then is no longer waited for. The answer has ten more seconds to be noticed."""
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 """All headers together, as nginx has it; aiohttp bounds the lines (8 KiB) and how many there are (128)."""

@@ -37,7 +37,8 @@ AT_ONCE: Final = 256
 """Uploads under way on one gateway; each holds a file and up to `WRITE_BYTES` and a chunk in memory."""
 WRITE_BYTES: Final = 256 << 10
 """So much is gathered before a thread is asked to write it."""
-SILENT_FOR_S: Final = 30.0
+SILENT_FOR_S: Final = 20.0
+"""As long as for any other body (requests.py): the connection is closed ten seconds later."""
 WITHIN_S: Final = 1800.0
 """The whole upload. Well below the hour after which a service removes files that nobody has claimed."""
 ENVELOPE_BYTES: Final = 1 << 20

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -21,7 +21,7 @@ from tests.conftest import run_stack
 Report = Callable[[Case], None]
 Expect = Callable[[object, object], None]
 
-UNLIMITED: Final = {
+UNLIMITED: Final[dict[str, Any]] = {
     f"PULSO_LIMIT_{limit}": "0" for limit in ("GUESTS_PER_MINUTE", "LOGINS_PER_MINUTE", "REGISTRATIONS_PER_MINUTE")
 }
 """Sign-ins alone: what is sent to one that is refused at the door would reach nothing."""
@@ -42,7 +42,7 @@ MEMORY_KEPT_AT_MOST: Final = 32 * MEBIBYTE
 @pytest.fixture(scope="session")
 def target() -> Iterator[Target]:
     """Shared by all abuse tests: what is sent to it must not harm it, that is the point."""
-    settings = {
+    settings: dict[str, Any] = {
         "PULSO_ADMINS": ADMIN,
         "PULSO_BCRYPT_COST": "4",
         "PULSO_TOKEN_SECONDS": "7200",
@@ -98,8 +98,8 @@ def expect(report: Report, request: pytest.FixtureRequest) -> Expect:
 
     def compare(expected: object, seen: object) -> None:
         name = request.node.originalname.removeprefix("test_").replace("_", " ")
-        if hasattr(request.node, "callspec"):
-            name = f"{name}: {request.node.callspec.id}"
+        if case := getattr(request.node, "callspec", None):
+            name = f"{name}: {case.id}" if case.id else name
         report(Case(name, *(textwrap.shorten(str(each), SHOWN_CHARS) for each in (expected, seen))))
         assert seen == expected
 

@@ -8,16 +8,23 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from multidict import CIMultiDict
-
-from tests.abuse.target import Target
 
 ANSWERED_WITHIN_S: Final = 2.0
 """Whatever is sent: it is answered, or the connection closed, by then."""
 HOME: Final = "127.0.0.1"
 JSON: Final = "application/json"
+
+
+class Address(Protocol):
+    """Where bytes are sent: the target is one."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,10 @@ class Answer:
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}".rstrip() if self.status else "closed"
+
+
+class NotAnswered(AssertionError):
+    """Neither answered nor closed in time."""
 
 
 class Connection:
@@ -74,7 +85,7 @@ class Connection:
                 status, headers = _parsed(head)
                 body = b"" if method == "HEAD" else await self._body(status, headers)
         except TimeoutError:
-            raise AssertionError(f"neither answered nor closed within {within_s:g} s") from None
+            raise NotAnswered(f"neither answered nor closed within {within_s:g} s") from None
         except (asyncio.IncompleteReadError, ConnectionError) as closed:
             if getattr(closed, "partial", b""):
                 raise AssertionError(f"closed within an answer: {closed}") from None
@@ -106,7 +117,7 @@ class Connection:
 
 
 @contextlib.asynccontextmanager
-async def connected(target: Target, *, source: str = HOME) -> AsyncIterator[Connection]:
+async def connected(target: Address, *, source: str = HOME) -> AsyncIterator[Connection]:
     """A connection from this address, of those that begin with 127."""
     reader, writer = await asyncio.open_connection(target.host, target.port, local_addr=(source, 0), limit=1 << 20)
     try:
@@ -115,7 +126,7 @@ async def connected(target: Target, *, source: str = HOME) -> AsyncIterator[Conn
         writer.close()
 
 
-async def ask(target: Target, data: bytes, *, within_s: float = ANSWERED_WITHIN_S, source: str = HOME) -> Answer:
+async def ask(target: Address, data: bytes, *, within_s: float = ANSWERED_WITHIN_S, source: str = HOME) -> Answer:
     """The first answer to these bytes on a connection of their own."""
     async with connected(target, source=source) as connection:
         await connection.send(data)

@@ -82,10 +82,10 @@ class Target:
     def memory_bytes(self) -> int:
         """What the process has in memory, once that does not change any more."""
         until = time.monotonic() + SETTLES_WITHIN_S
-        before = -SETTLED_BYTES
-        while abs((now := self._process.memory_info().rss) - before) >= SETTLED_BYTES and time.monotonic() < until:
-            before = now
+        now, before = 0, -SETTLED_BYTES
+        while abs(now - before) >= SETTLED_BYTES and time.monotonic() < until:
             time.sleep(LOOK_EVERY_S)
+            before, now = now, int(self._process.memory_info().rss)
         return now
 
     def log_size(self) -> int:
