@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Final
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from pulso.tokens import b64url_encode
 from tests.abuse.conftest import Expect
 from tests.abuse.raw import ask, post, request
 from tests.abuse.target import PASSWORD, Account, Target
@@ -30,6 +32,17 @@ def renamed(credential: str) -> str:
     claims["sub"] = "u_admin"
     forged = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
     return ".".join((prefix, header, forged, signature))
+
+
+def halves(one: str, other: str) -> str:
+    return one[: len(one) // 2] + other[len(other) // 2 :]
+
+
+def of_another_pulso(credential: str) -> str:
+    """What it says is right, and so is the signature, by somebody else's key."""
+    content, _, _ = credential.rpartition(".")
+    signature = Ed25519PrivateKey.generate().sign(content.rpartition("guest.")[2].encode())
+    return f"{content}.{b64url_encode(signature)}"
 
 
 TAMPERED: Final[dict[str, Callable[[str], str]]] = {
@@ -83,6 +96,8 @@ def request_of(kind: str, owner: Account, guest: Account) -> Account:
         pytest.param(lambda owner, _: owner.cookie.replace("pulso", "__Host-pulso"), id="the name over TLS"),
         pytest.param(lambda owner, _: owner.cookie.replace("pulso", "PULSO"), id="a name in capitals"),
         pytest.param(lambda owner, _: f"x={owner.cookie}", id="the cookie within another"),
+        pytest.param(lambda owner, guest: halves(owner.cookie, guest.cookie), id="halves of two cookies"),
+        pytest.param(lambda _, guest: of_another_pulso(guest.cookie), id="a credential of another Pulso"),
     ],
 )
 async def test_nobody_is_let_in_by(
