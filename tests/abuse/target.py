@@ -48,6 +48,7 @@ class Target:
         self._process = psutil.Process(stack.pid)
         self._log = stack.data.parent / "log"
         self.uploads = stack.data.parent / "uploads"
+        self.uploads.mkdir(exist_ok=True)  # else it is made when the first file comes
         self.people = 0
 
     def guest(self, name: str = "Rui") -> Account:

@@ -81,9 +81,9 @@ async def test_a_name_is_only_ever_shown(
 async def test_a_name_is_refused_and_nothing_kept_with(
     target: Target, ana: Account, expect: Expect, disposition: str
 ) -> None:
-    before = set(target.uploads.iterdir()) if target.uploads.exists() else set()
+    before = set(target.uploads.iterdir())
     answer = await ask(target, upload(ana, disposition, PNG))
-    assert set(target.uploads.iterdir() if target.uploads.exists() else ()) == before
+    assert set(target.uploads.iterdir()) == before
     expect("400 bad_request", str(answer))
 
 
