@@ -14,7 +14,7 @@ import pytest
 
 from tests import cases
 from tests.abuse.control import Control, p99_s
-from tests.abuse.target import MEBIBYTE, Target
+from tests.abuse.target import ADMIN, MEBIBYTE, Target
 from tests.cases import Case
 from tests.conftest import run_stack
 
@@ -27,7 +27,6 @@ UNLIMITED: Final[dict[str, Any]] = {
 """Sign-ins alone: what is sent to one that is refused at the door would reach nothing."""
 
 SHOWN_CHARS: Final = 60
-ADMIN: Final = "root"
 USER_MB: Final = 4
 """How much a user may upload: little, so that there is a quota to race for."""
 BASELINE_ROUNDS: Final = 100
@@ -39,7 +38,7 @@ MEMORY_KEPT_AT_MOST: Final = 32 * MEBIBYTE
 """Of what an attack took: caches that are bounded, and what the allocator does not give back."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def target() -> Iterator[Target]:
     """Shared by all abuse tests: what is sent to it must not harm it, that is the point."""
     settings: dict[str, Any] = {
@@ -53,7 +52,7 @@ def target() -> Iterator[Target]:
         yield Target(stack)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def control(target: Target) -> Iterator[Control]:
     client = Control(target.url)
     yield client

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.abuse.conftest import ADMIN, Report
+from tests.abuse.conftest import Report
 from tests.abuse.fuzz import Operation, broken_requests, operations, requests
 from tests.abuse.raw import ANSWERED_WITHIN_S, Answer, NotAnswered, connected
 from tests.abuse.target import Account, Target
@@ -30,7 +30,7 @@ ENDS_THE_SESSION: Final = ("/logout", "/logout-all")
 @pytest.fixture(scope="module")
 def admin(target: Target) -> Account:
     """Whoever may ask everything reaches the most."""
-    return target.user(ADMIN)
+    return target.admin()
 
 
 @pytest.fixture(scope="module")

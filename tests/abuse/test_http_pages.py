@@ -7,9 +7,9 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from tests.abuse.conftest import ADMIN, Expect
+from tests.abuse.conftest import Expect
 from tests.abuse.raw import Answer, ask, post, request
-from tests.abuse.target import PASSWORD, Account, Target
+from tests.abuse.target import Account, Target
 
 HTML: Final = {"Accept": "text/html"}
 HARDENING: Final = {
@@ -126,13 +126,8 @@ async def test_a_page_is_shown_as_ever_to(target: Target, expect: Expect, header
 async def test_a_page_for_admins_is_for_admins(
     target: Target, ana: Account, guest: Account, expect: Expect, path: str
 ) -> None:
-    await ask(target, post("/api/auth/register", {
-        "name": "Root", "username": ADMIN, "email": "root@example.com", "password": PASSWORD,
-    }))  # fmt: skip
-    admin = await ask(target, post("/api/auth/login", {"username": ADMIN, "password": PASSWORD}))
     cookies = {
-        "admin": admin.headers["Set-Cookie"].partition(";")[0], "user": ana.cookie, "guest": guest.cookie,
-        "nobody": "x=y",
+        "admin": target.admin().cookie, "user": ana.cookie, "guest": guest.cookie, "nobody": "x=y",
     }  # fmt: skip
     seen = {
         who: (await ask(target, request("GET", path, {"Cookie": cookie, **HTML}))).status

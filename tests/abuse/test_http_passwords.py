@@ -124,6 +124,6 @@ async def test_nobody_is_called(target: Target, expect: Expect, username: Any) -
     ],
 )
 async def test_a_name_that_is_taken_is_taken_in(target: Target, expect: Expect, spelling: str) -> None:
-    await sent(target, "register", account(username="root"))
+    target.admin()
     email = f"{secrets.token_hex(6)}@example.com"
     expect("409 conflict", str(await sent(target, "register", account(username=spelling, email=email))))
