@@ -13,7 +13,9 @@ from typing import Any, Final, Protocol
 from multidict import CIMultiDict
 
 ANSWERED_WITHIN_S: Final = 2.0
-"""Whatever is sent: it is answered, or the connection closed, by then."""
+"""Whatever is sent: it is answered, or the connection closed, by then. The long forms hold the target to it."""
+PATIENCE_S: Final = 10.0
+"""The same where others want the machine, too."""
 HOME: Final = "127.0.0.1"
 JSON: Final = "application/json"
 
@@ -76,7 +78,7 @@ class Connection:
         """As when a machine is unplugged and its neighbour notices."""
         self._writer.transport.abort()
 
-    async def answer(self, *, within_s: float = ANSWERED_WITHIN_S, method: str = "") -> Answer:
+    async def answer(self, *, within_s: float = PATIENCE_S, method: str = "") -> Answer:
         """The next response, or that there is none any more. A HEAD's has no body, whatever its length."""
         began = time.monotonic()
         try:
@@ -126,7 +128,7 @@ async def connected(target: Address, *, source: str = HOME) -> AsyncIterator[Con
         writer.close()
 
 
-async def ask(target: Address, data: bytes, *, within_s: float = ANSWERED_WITHIN_S, source: str = HOME) -> Answer:
+async def ask(target: Address, data: bytes, *, within_s: float = PATIENCE_S, source: str = HOME) -> Answer:
     """The first answer to these bytes on a connection of their own."""
     async with connected(target, source=source) as connection:
         await connection.send(data)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.abuse.conftest import Report
+from tests.abuse.control import slowness
 from tests.abuse.fuzz import Operation, broken_requests, operations, requests
 from tests.abuse.raw import ANSWERED_WITHIN_S, Answer, NotAnswered, connected
 from tests.abuse.target import Account, Target
@@ -52,7 +53,9 @@ def test_fuzzed_requests(target: Target, admin: Account, found: list[Operation],
 @pytest.mark.long
 @pytest.mark.usefixtures("steady")
 def test_fuzzed_bodies_for_minutes(target: Target, admin: Account, found: list[Operation], report: Report) -> None:
-    report(summed_up("fuzzed bodies", send(target, requests(found, admin.bearer), LONG, pipelined=True)))
+    seen = send(target, requests(found, admin.bearer), LONG, pipelined=True)
+    report(summed_up("fuzzed bodies", seen))
+    assert seen.slowest_s <= ANSWERED_WITHIN_S * slowness()
 
 
 @pytest.mark.long
@@ -62,6 +65,7 @@ def test_fuzzed_requests_for_minutes(
 ) -> None:
     seen = send(target, broken_requests(found, admin.bearer), LONG_BROKEN, pipelined=False)
     report(summed_up("fuzzed requests", seen))
+    assert seen.slowest_s <= ANSWERED_WITHIN_S * slowness()
 
 
 class Seen:
