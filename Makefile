@@ -16,7 +16,7 @@ PEERS := bench/node/node_modules/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up test faults lint format bench stack-test lock clean
+.PHONY: help setup up test abuse faults lint format bench stack-test lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/make \1:/p' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: setup  ## every test that needs no container engine; flags for pytest go i
 
 faults: setup  ## everything killed, hung, cut off and stopped under load; ends in a table. FAULTS_SEED=n repeats a run
 	$(BIN)/python -m pytest -q -m "not stack" tests/faults $(ARGS)
+
+abuse: setup  ## hostile input of all kinds, minutes of fuzzing among it; ends in a table
+	$(BIN)/python -m pytest -q -m "not stack" tests/abuse $(ARGS)
 
 lint: setup  ## ruff, mypy, import contracts, tsc
 	$(BIN)/ruff check .

@@ -41,8 +41,10 @@ class InvalidToken(Exception):
         self.unknown_key = unknown_key
 
 
-class Claims(msgspec.Struct, frozen=True):
+class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a token says; all of it is required. `iat` and `exp` are seconds since 1970, `sid` is the session.
+
+    `nbf` alone is not: auth never writes it, and a token that has one is not believed before.
 
     `{"iss": "pulso", "aud": "pulso", "sub": "u_4kq...", "iat": 1767225600, "exp": 1767226500, "jti": "...",
     "sid": "s_9f2...", "name": "Ana", "kind": "user"}`
@@ -57,6 +59,7 @@ class Claims(msgspec.Struct, frozen=True):
     sid: Word
     name: str
     kind: Kind
+    nbf: int = 0
 
 
 class PublicKey(Protocol):
@@ -94,7 +97,7 @@ class TokenVerifier:
         claims = self._verified.get(token)
         if claims is None:
             claims = self._checked(token)
-            if claims.iat > now + CLOCK_SKEW_S:
+            if max(claims.iat, claims.nbf) > now + CLOCK_SKEW_S:
                 raise InvalidToken
             self._remember(token, claims)
         else:
@@ -109,7 +112,11 @@ class TokenVerifier:
         if len(token) > MAX_TOKEN_BYTES or not token.isascii():
             raise InvalidToken
         try:
-            header = msgspec.json.decode(b64url_decode(token.partition(".")[0]), type=_Header)
+            # Of one token there is one spelling: PyJWT passes over padding, junk and bits that do not count.
+            parts = [b64url_decode(part) for part in token.split(".")]
+            if token != ".".join(map(b64url_encode, parts)):
+                raise InvalidToken
+            header = msgspec.json.decode(parts[0], type=_Header)
             key = self._keys.get(header.kid)
             if key is None:
                 raise InvalidToken(unknown_key=True)

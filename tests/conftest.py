@@ -124,16 +124,20 @@ def kit_on(redis_url: str, data: Path) -> KitSettings:
     return KitSettings(redis_url=redis_url, redis_prefix=f"t-{secrets.token_hex(4)}", data=data, ops_port=0)
 
 
-def run_stack(*, before: Callable[[Path], None] | None = None, **settings: str) -> Iterator[Stack]:
+def run_stack(
+    *, before: Callable[[Path], None] | None = None, gateways: int | None = None, **settings: str
+) -> Iterator[Stack]:
     """Start `pulso up` with these PULSO_* settings, yield it once it is ready, stop it.
 
-    `before` is called with the data folder, before anything runs.
+    `before` is called with the data folder, before anything runs. So many `gateways` are behind an nginx.
     """
     folder = Path(tempfile.mkdtemp(prefix="pulso-"))
     if before is not None:
         before(folder / "data")
     port, ops_port = free_port(), free_port()
-    command = ("up", "--port", str(port), "--ops-port", str(ops_port), "--data", str(folder / "data"))
+    command = ["up", "--port", str(port), "--ops-port", str(ops_port), "--data", str(folder / "data")]
+    if gateways is not None:
+        command += ["--gateways", str(gateways)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PULSO_")}
     log_path = folder / "log"
     with log_path.open("w", encoding="utf-8") as log:

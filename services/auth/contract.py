@@ -14,6 +14,7 @@ from pulso.contract import Access, Caller, Contract, Endpoint, Event, Example, N
 
 UserKind = Literal["guest", "user", "admin"]
 Text = Annotated[str, msgspec.Meta(max_length=1024)]
+Password = Annotated[str, msgspec.Meta(description="At most 1024 bytes as UTF-8; a longer one is `too_large`.")]
 
 
 class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,14 +44,14 @@ class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Text
     username: Text
     email: Text
-    password: Text
+    password: Password
 
 
 class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`{"username": "ana", "password": "..."}`; the e-mail address serves as the username, too."""
 
     username: Text
-    password: Text
+    password: Password
 
 
 class GuestRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

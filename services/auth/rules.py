@@ -46,7 +46,8 @@ class NewAccount:
 
 
 def new_account(wanted: Registration) -> NewAccount:
-    """Raises `ServiceError("bad_request")` that names everything wrong at once."""
+    """Raises `ServiceError`: `too_large`, or a `bad_request` that names everything wrong at once."""
+    check_size(wanted.password)
     faults: list[str] = []
 
     def checked(rule: Callable[[str], str], text: str) -> str:
@@ -89,18 +90,18 @@ def email_key(text: str) -> str:
 
 
 def password(text: str) -> str:
-    """Any 8 characters or more, up to 1024 bytes. Raises ValueError."""
+    """Any 8 characters or more. Raises ValueError."""
     if len(text) < MIN_PASSWORD_CHARS:
         raise ValueError("The password must have at least 8 characters.")
-    try:
-        size_bytes = len(text.encode())
-    except UnicodeEncodeError:
-        raise ValueError("The password has a character that cannot be stored.") from None
-    if "\0" in text:
+    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
         raise ValueError("The password has a character that cannot be stored.")
-    if size_bytes > MAX_PASSWORD_BYTES:
-        raise ValueError("The password must have at most 1024 bytes.")
     return text
+
+
+def check_size(password: str) -> None:
+    """Raises `ServiceError("too_large")`, and no hash is spent on the password, whosever it may be."""
+    if len(password.encode("utf-8", "surrogatepass")) > MAX_PASSWORD_BYTES:
+        raise ServiceError("too_large", f"The password must have at most {MAX_PASSWORD_BYTES} bytes.")
 
 
 def is_email(login: str) -> bool:

@@ -10,6 +10,8 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from services.gateway.file_response import FileResponse
+
 YEAR_S: Final = 365 * 24 * 3600
 
 # What a browser must be told of a file; the system's own table of types differs from machine to machine.
@@ -49,7 +51,7 @@ def setup_assets(app: web.Application, *, frontend: Path) -> None:
         }
         if path.startswith(FOR_FRAMES):
             headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-        return web.FileResponse(file, headers=headers)
+        return FileResponse(file, headers=headers)
 
     app.router.add_get("/assets/{path:.+}", serve)
 

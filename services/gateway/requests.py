@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import Final
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from pulso.errors import ServiceError
 from services.gateway.engine.handshake import AnyRequest
@@ -15,9 +16,14 @@ from services.gateway.relay import MAX_PAYLOAD_BYTES
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-BODY_WITHIN_S: Final = 30.0
-"""A body that is not complete by then is no longer waited for."""
+BODY_WITHIN_S: Final = 20.0
+"""A body that is not complete by then is no longer waited for. The answer has ten more seconds to be noticed."""
 
+MAX_HEAD_BYTES: Final = 32 * 1024
+"""All headers together, as nginx has it; aiohttp bounds the lines (8 KiB) and how many there are (128)."""
+
+# RFC 9112 wants any other to be refused: it is part of links and of what counts as our own origin.
+_HOST: Final = re.compile(r"([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _OWN_SITE: Final = frozenset({"same-origin", "none"})
 
 
@@ -75,6 +81,25 @@ class Edge:
         if self._behind_proxy(request):
             return request.headers.get("X-Forwarded-Proto", request.scheme)
         return request.scheme
+
+
+def check_form(request: web.Request) -> None:
+    """Refuse what HTTP allows nobody to send and aiohttp lets pass. Raises `ServiceError("bad_request")`."""
+    host = request.headers.get("Host")
+    if (
+        request.version < HttpVersion10
+        or (request.version < HttpVersion11 and "Transfer-Encoding" in request.headers)  # RFC 9112, 6.1
+        or (host is not None and not _HOST.fullmatch(host))
+        or not _is_for(host, request.raw_path)
+    ):
+        raise ServiceError("bad_request", "This is not a valid HTTP request.")
+    if sum(len(name) + len(value) for name, value in request.raw_headers) > MAX_HEAD_BYTES:
+        raise ServiceError("bad_request", f"The headers may have {MAX_HEAD_BYTES} bytes.")
+
+
+def _is_for(host: str | None, target: str) -> bool:
+    """A target that is more than a path must say the same as the Host: there is one answer to whom it is for."""
+    return target.startswith(("/", f"http://{host}/")) or target == "*"
 
 
 def bearer_token(request: web.Request) -> str | None:

@@ -17,7 +17,7 @@ from services.gateway.account import NEW_COOKIE
 from services.gateway.api import REQUEST_ID, error_response
 from services.gateway.engine.handshake import Handshake
 from services.gateway.heard import Heard
-from services.gateway.requests import Edge, bearer_token
+from services.gateway.requests import Edge, bearer_token, check_form
 from services.gateway.sessions import Sessions
 
 HEADERS: Final = {
@@ -63,7 +63,7 @@ def guard(edge: Edge, sessions: Sessions, heard: Heard) -> Any:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         ORIGIN.set(Origin())  # requests of one connection share a context
         if request.path.startswith(_SOCKET_PATH):
-            return await handler(request)
+            return await _for_socket(request, handler)
         arrived_ms = heard.now_ms()
         named = request.headers.get("X-Request-Id", "")
         outcome: Code | Literal["ok"] = "ok"
@@ -71,6 +71,7 @@ def guard(edge: Edge, sessions: Sessions, heard: Heard) -> Any:
         ORIGIN.set(Origin(request[REQUEST_ID], traceparent(request.headers.get("traceparent"))))
         began = time.monotonic()
         try:
+            check_form(request)
             if request.method in _CHANGING and bearer_token(request) is None:
                 edge.check_forgery(request)
             response = await handler(request)
@@ -95,6 +96,15 @@ def guard(edge: Edge, sessions: Sessions, heard: Heard) -> Any:
         return response
 
     return middleware
+
+
+async def _for_socket(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What is HTTP is Engine.IO's to answer."""
+    try:
+        check_form(request)
+    except ServiceError as error:
+        return error_response(error)
+    return await handler(request)
 
 
 def _note(request: web.Request, status: int, seconds: float) -> None:

@@ -17,7 +17,10 @@ from services.gateway.engine.door import ENTRIES, Door
 from services.gateway.responses import HEADERS, NO_CONTENT_POLICY, as_error
 
 HEADERS_WITHIN_S: Final = 10.0
-"""A connection whose first request has not begun by then, its headers complete, is closed."""
+"""A connection is closed where the headers of a request, once they have begun to come, are not complete by then.
+
+Those of the first one begin with the connection.
+"""
 KEEP_ALIVE_S: Final = 75.0
 """Then an idle connection is closed. nginx keeps one for 30 s and must be the one that ends it."""
 FINISH_WITHIN_S: Final = 20.0
@@ -31,9 +34,9 @@ log = structlog.get_logger(__name__)
 
 
 class _Connection(web.RequestHandler):
-    """One HTTP connection. aiohttp bounds the time between two requests, not that of the first one's headers."""
+    """One HTTP connection. aiohttp bounds the time between two requests, not that of a request's headers."""
 
-    __slots__ = ("_by", "_deadline")
+    __slots__ = ("_by", "_deadline", "_heads")
 
     def __init__(self, manager: web.Server, *, by: float, loop: asyncio.AbstractEventLoop) -> None:
         # TCP's own keepalive costs three system calls a connection, and Engine.IO has its heartbeat.
@@ -49,10 +52,20 @@ class _Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._deadline = self._loop.call_at(self._by, self._close_unless_asked)
+        self._deadline: asyncio.TimerHandle | None = self._loop.call_at(self._by, self.force_close)
+        self._heads = 0
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._request_count != self._heads:
+            self._heads = self._request_count
+            self._disarm()
+        elif self._deadline is None and self._waiter is not None:
+            # No request is in hand, whose body this could be, and none has come of it: a head has begun.
+            self._deadline = self._loop.call_later(HEADERS_WITHIN_S, self.force_close)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._deadline.cancel()  # else what is gone would stay in memory until then
+        self._disarm()  # else what is gone would stay in memory until then
         super().connection_lost(exc)
 
     def handle_error(
@@ -90,9 +103,10 @@ class _Connection(web.RequestHandler):
         request = self._current_request
         return request is not None and request.method not in _READING
 
-    def _close_unless_asked(self) -> None:
-        if not self._request_count:
-            self.force_close()
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 @contextlib.asynccontextmanager

@@ -13,6 +13,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from services.gateway.assets import YEAR_S
+from services.gateway.file_response import FileResponse
 from services.gateway.file_types import UNKNOWN, type_of
 
 # A page of its own that runs nothing and belongs to nobody.
@@ -38,7 +39,7 @@ def setup_static_files(app: web.Application, *, uploads: Path) -> None:
             hdrs.CONTENT_SECURITY_POLICY: CONTENT_POLICY,
             hdrs.X_CONTENT_TYPE_OPTIONS: "nosniff",
         }
-        return web.FileResponse(file, chunk_size=256 << 10, headers=headers)
+        return FileResponse(file, chunk_size=256 << 10, headers=headers)
 
     app.router.add_get("/static/{name:.*}", serve)
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Final, TypeVar
 
 import msgspec
 import structlog
-from aiohttp import BodyPartReader, web
+from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, BodyPartReader, web
 from aiohttp.http import HttpProcessingError
 
 from pulso.contract import Caller, EndpointManifest
@@ -36,7 +37,8 @@ AT_ONCE: Final = 256
 """Uploads under way on one gateway; each holds a file and up to `WRITE_BYTES` and a chunk in memory."""
 WRITE_BYTES: Final = 256 << 10
 """So much is gathered before a thread is asked to write it."""
-SILENT_FOR_S: Final = 30.0
+SILENT_FOR_S: Final = 20.0
+"""As long as for any other body (requests.py): the connection is closed ten seconds later."""
 WITHIN_S: Final = 1800.0
 """The whole upload. Well below the hour after which a service removes files that nobody has claimed."""
 ENVELOPE_BYTES: Final = 1 << 20
@@ -53,6 +55,10 @@ class Uploads:
         self._folder = folder
         self._tasks = tasks
         self._under_way: Counter[str] = Counter()
+        # They name what was sent: a line in the log that anybody can write, and Python remembers each of them for
+        # ever so as to show it once.
+        for category in (BadContentDispositionHeader, BadContentDispositionParam):
+            warnings.simplefilter("ignore", category)
 
     async def receive(
         self, request: web.Request, caller: Caller, endpoint: EndpointManifest, request_id: str

@@ -82,6 +82,31 @@ def test_a_token_from_the_future_is_refused_but_for_clocks_that_differ(verifier:
     verifier.verify(TOKEN, NOW - 30)
 
 
+@pytest.mark.parametrize(
+    "spelling", [TOKEN + "==", TOKEN + "=", TOKEN + "\n", TOKEN[:-9] + "!" + TOKEN[-9:], TOKEN + "."]
+)
+def test_a_token_has_one_spelling(verifier: TokenVerifier, spelling: str) -> None:
+    with pytest.raises(InvalidToken):
+        verifier.verify(spelling, NOW)
+
+
+def test_bits_that_do_not_count_are_none(verifier: TokenVerifier) -> None:
+    """The last character of 64 bytes carries two bits of them, and four that decoders throw away."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    last = alphabet.index(TOKEN[-1])
+    with pytest.raises(InvalidToken):
+        verifier.verify(TOKEN[:-1] + alphabet[last ^ 1], NOW)
+
+
+def test_a_token_is_not_believed_before_its_time(verifier: TokenVerifier) -> None:
+    later = signed(HEADER, {**SAYS, "nbf": NOW + 300})
+    with pytest.raises(InvalidToken):
+        verifier.verify(later, NOW)
+    assert verifier.verify(later, NOW + 300).sub == "u_ana"
+    with pytest.raises(InvalidToken):
+        verifier.verify(signed(HEADER, {**SAYS, "nbf": "soon"}), NOW)
+
+
 @pytest.mark.parametrize("claim", sorted(SAYS))
 def test_every_claim_is_required_and_of_its_type(verifier: TokenVerifier, claim: str) -> None:
     without = {name: value for name, value in SAYS.items() if name != claim}

@@ -62,6 +62,7 @@ async def register(auth: Auth, caller: Caller, request: Registration) -> SignedI
 @routes.handler(contract.LOGIN)
 async def login(auth: Auth, caller: Caller, request: Credentials) -> SignedIn:
     """An unknown user and a wrong password look alike, in the answer and in the time it takes."""
+    rules.check_size(request.password)
     user = await _find(auth, request.username)
     if not await auth.passwords.matches(request.password, user.password_hash if user else None) or user is None:
         log.info("login failed", address=caller.address)

@@ -15,6 +15,7 @@ from pulso.contract import ANONYMOUS
 from pulso.errors import ServiceError
 from services.auth.contract import Promotion, User
 from services.auth.handlers import accounts
+from services.auth.passwords import Passwords
 from tests.services.auth.conftest import PASSWORD, Clock, House, OpenHouse, refused
 
 
@@ -85,10 +86,23 @@ async def test_what_is_no_address_is_refused(house: House, email: str) -> None:
         await house.register(email=email)
 
 
-@pytest.mark.parametrize("password", ["", "1234567", "x" * 1025, "é" * 513, "eight\0chars", "\ud800" * 8])
+@pytest.mark.parametrize("password", ["", "1234567", "eight\0chars", "\ud800" * 8])
 async def test_a_password_that_cannot_be_is_refused(house: House, password: str) -> None:
     with refused("bad_request", "password"):
         await house.register(password=password)
+
+
+@pytest.mark.parametrize("password", ["x" * 1025, "é" * 513, "\ud800" * 342, "x" * 60_000])
+async def test_a_password_that_is_too_large_is_never_hashed(
+    house: House, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.register("ana")
+    monkeypatch.setattr(Passwords, "_in_pool", None)
+    with refused("too_large", "1024 bytes"):
+        await house.register("rui", password=password)
+    for username in ("ana", "nobody"):
+        with refused("too_large", "1024 bytes"):
+            await house.login(username, password)
 
 
 async def test_a_password_of_any_letters_and_length_works(house: House) -> None:

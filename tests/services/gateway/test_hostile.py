@@ -105,6 +105,24 @@ async def test_an_odd_request_id_is_not_passed_on(room: Room) -> None:
         assert response.headers["X-Request-Id"] == "trace-1"
 
 
+async def test_a_later_request_has_no_longer_for_its_headers(
+    kit: KitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEADERS_WITHIN_S", 0.5)
+    whole = b"GET /api/auth/me HTTP/1.1\r\nHost: pulso\r\n\r\n"
+    async with room_of(kit, 1) as room:
+        at = urlsplit(room.urls[0])
+        reader, writer = await asyncio.open_connection(at.hostname, at.port)
+        with contextlib.closing(writer):
+            for _ in range(2):
+                writer.write(whole)
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(head.decode().split("Content-Length: ")[1].split("\r\n")[0]))
+            writer.write(whole[:20])
+            async with asyncio.timeout(5):
+                assert await reader.read() == b""
+
+
 @pytest.mark.parametrize("piece", [b"", b"GET / HTTP/1.1\r\nHost:", b"GET /socket.io/?EIO=4"])
 async def test_headers_that_do_not_come_are_not_waited_for(
     kit: KitSettings, monkeypatch: pytest.MonkeyPatch, piece: bytes

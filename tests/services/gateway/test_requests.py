@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from aiohttp import web
+from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, web
 from aiohttp.test_utils import make_mocked_request
 
 from pulso.errors import ServiceError
 from services.gateway.engine.handshake import AnyRequest, Handshake
-from services.gateway.requests import Edge, bearer_token
+from services.gateway.requests import Edge, bearer_token, check_form
 
 EDGE = Edge(trusted_proxies=["127.0.0.0/8"], origins=["https://app.example"])
 
@@ -103,3 +103,34 @@ def test_bearer_tokens() -> None:
     assert bearer_token(request(Authorization="Bearer abc")) == "abc"
     assert bearer_token(request(Authorization="bearer  abc ")) == "abc"
     assert bearer_token(request(Authorization="Basic abc")) == ""
+
+
+@pytest.mark.parametrize(
+    ("target", "version", "headers"),
+    [
+        ("/", HttpVersion(0, 9), {"Host": "pulso"}),
+        ("/", HttpVersion10, {"Host": "pulso", "Transfer-Encoding": "chunked"}),
+        ("/", HttpVersion11, {"Host": ""}),
+        ("/", HttpVersion11, {"Host": "pul so"}),
+        ("/", HttpVersion11, {"Host": "a/b"}),
+        ("/", HttpVersion11, {"Host": "a@b"}),
+        ("/", HttpVersion11, {"Host": "<script>"}),
+        ("/", HttpVersion11, {"Host": "pulso:port"}),
+        ("http://elsewhere/", HttpVersion11, {"Host": "pulso"}),
+        ("http://pulso.elsewhere/", HttpVersion11, {"Host": "pulso"}),
+        ("https://pulso/", HttpVersion11, {"Host": "pulso"}),
+        ("ftp://pulso/", HttpVersion11, {"Host": "pulso"}),
+        ("pulso:443", HttpVersion11, {"Host": "pulso:443"}),
+        ("/", HttpVersion11, {"Host": "pulso", **{f"X-{n}": "x" * 1000 for n in range(40)}}),
+    ],
+)
+def test_what_http_forbids_is_refused(target: str, version: HttpVersion, headers: dict[str, str]) -> None:
+    with pytest.raises(ServiceError, match="bad_request"):
+        check_form(make_mocked_request("GET", target, headers=headers, version=version))
+
+
+@pytest.mark.parametrize("host", ["pulso", "pulso.example:8080", "127.0.0.1:80", "[::1]:8080", "a_b.local", "x."])
+def test_every_host_that_can_be_is_taken(host: str) -> None:
+    for target in ("/", "*", f"http://{host}/api"):
+        check_form(make_mocked_request("GET", target, headers={"Host": host}))
+    check_form(make_mocked_request("GET", "/", version=HttpVersion10))
