@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import itertools
 import json
 import os
 import socket
@@ -159,9 +160,9 @@ class Wire:
         seen: list[str] = []
         while not isinstance(packet := await self.packet(), Closed):
             if str(packet).startswith(f"43{MARKER}["):
-                return ", ".join(seen) or "ignored"
+                return _together(seen) or "ignored"
             seen += _told(packet)
-        return ", ".join([*seen, str(packet)])
+        return _together([*seen, str(packet)])
 
     async def ended(self, *, within_s: float = ANSWERED_WITHIN_S) -> Closed:
         """How the server ended it; what it says before is passed over."""
@@ -174,6 +175,12 @@ class Wire:
     def cut(self) -> None:
         """As when the network goes: no close frame."""
         self.writer.transport.abort()
+
+
+def _together(seen: list[str]) -> str:
+    """What comes many times in a row is said once."""
+    runs = [(len(list(run)), said) for said, run in itertools.groupby(seen)]
+    return ", ".join(f"{count} x {said}" if count > 1 else said for count, said in runs)
 
 
 def _told(packet: str | bytes) -> list[str]:

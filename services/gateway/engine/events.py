@@ -114,10 +114,11 @@ def _json(text: str) -> Any:
 
 def _check_depth(items: Iterable[Any], left: int) -> None:
     for item in items:
-        if type(item) is list or type(item) is dict:
+        nested = item if type(item) is list else item.values() if type(item) is dict else None
+        if nested is not None:
             if not left:
                 raise Malformed("nested too deeply")
-            _check_depth(item if type(item) is list else item.values(), left - 1)
+            _check_depth(nested, left - 1)
 
 
 def _is_allowed(kind: int, ack: str | None, data: Any) -> bool:

@@ -1,0 +1,377 @@
+"""Opening, polling, upgrading and ending a session in ways that the protocol does not have."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import time
+from urllib.parse import quote
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests.abuse.conftest import Expect
+from tests.abuse.raw import Answer, ask, connected, request
+from tests.abuse.target import Account, Target
+from tests.abuse.wire import PATH, Refused, connect, handshake, opened, upgrade, welcomed
+from tests.waiting import eventually
+
+POLLING = "/socket.io/?EIO=4&transport=polling"
+
+
+async def poll(target: Target, sid: str, *, within_s: float = 2.0) -> Answer:
+    return await ask(target, request("GET", f"{POLLING}&sid={sid}"), within_s=within_s)
+
+
+async def post(target: Target, sid: str, body: bytes, *, within_s: float = 2.0) -> Answer:
+    headers = {"Content-Type": "text/plain;charset=UTF-8"}
+    return await ask(target, request("POST", f"{POLLING}&sid={sid}", headers, body), within_s=within_s)
+
+
+async def open_polling(target: Target) -> str:
+    """The id of a new session that nobody has connected yet."""
+    return str(json.loads((await ask(target, request("GET", POLLING))).body[1:])["sid"])
+
+
+async def polling(target: Target, who: Account) -> str:
+    """A session that is connected and has been greeted."""
+    sid = await open_polling(target)
+    assert (await post(target, sid, connect(who.token).encode())).status == 200
+    said = b""
+    while b"numbers:value" not in said:
+        said += (await poll(target, sid)).body
+    return sid
+
+
+async def is_alive(target: Target, sid: str) -> bool:
+    return (await post(target, sid, b"3")).status == 200
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "", "EIO=4", "transport=polling", "EIO=3&transport=polling", "EIO=5&transport=polling",
+        "EIO=4x&transport=polling", "EIO=04&transport=polling", "EIO=+4&transport=polling",
+        "EIO=%D9%A4&transport=polling", "EIO=&transport=polling", "EIO=4&transport=",
+        "EIO=4&transport=flashsocket",
+        "EIO=4&transport=Polling", "EIO=4&transport=webtransport", "EIO=4&transport=__proto__",
+        "EIO=4&transport=polling%00", "EIO=4&transport=../polling", "eio=4&TRANSPORT=polling",
+        "EIO=3&transport=websocket", "transport=websocket", "EIO=4&transport=websocket",
+        "EIO=4&transport=polling&sid=", "EIO=4&transport=polling&sid=nobody",
+        "EIO=4&transport=websocket&sid=nobody",
+        "EIO=4&transport=polling&sid=" + "x" * 2000, "EIO=4&transport=polling&sid=%00",
+        "EIO=4&transport=polling&sid=..",
+        "EIO=4&transport=polling&sid=%0d%0aSet-Cookie:x=1",
+    ],
+)  # fmt: skip
+async def test_a_query_that_opens_nothing(target: Target, query: str, expect: Expect) -> None:
+    answer = await ask(target, request("GET", f"/socket.io/?{query}"))
+    assert "Set-Cookie" not in answer.headers
+    expect(400, answer.status)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE"])
+async def test_a_session_is_opened_by_get_alone_not_by(target: Target, method: str, expect: Expect) -> None:
+    expect(400, (await ask(target, request(method, POLLING, {}, b"" if method == "POST" else None))).status)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Sec-WebSocket-Key": ""}, {"Sec-WebSocket-Key": "x"},
+        {"Sec-WebSocket-Key": base64.b64encode(bytes(15)).decode()},
+        {"Sec-WebSocket-Key": base64.b64encode(bytes(17)).decode()}, {"Sec-WebSocket-Key": "\u00e1" * 22 + "=="},
+        {"Sec-WebSocket-Version": "8"}, {"Sec-WebSocket-Version": "013"}, {"Sec-WebSocket-Version": ""},
+        {"Upgrade": "h2c"}, {"Upgrade": ""}, {"Connection": "close"}, {"Connection": "Upgrade-Insecure"},
+        {"Content-Length": "5"}, {"Transfer-Encoding": "chunked"},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_a_handshake_that_is_none(target: Target, change: dict[str, str], expect: Expect) -> None:
+    expect(400, (await ask(target, upgrade(target, PATH, change) + b"0\r\n\r\n")).status)
+
+
+async def test_the_same_key_twice_in_a_handshake(target: Target, expect: Expect) -> None:
+    head = upgrade(target)
+    twice = head.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+    expect(400, (await ask(target, twice)).status)
+
+
+@pytest.mark.parametrize(
+    "extension", ["permessage-deflate", "permessage-deflate; server_max_window_bits=0", "x" * 2000]
+)
+async def test_no_extension_is_agreed_on(target: Target, extension: str, expect: Expect) -> None:
+    async with connected(target) as connection:
+        await connection.send(upgrade(target, PATH, {"Sec-WebSocket-Extensions": extension}))
+        answer = await connection.answer()
+    expect((101, False), (answer.status, "Sec-WebSocket-Extensions" in answer.headers))
+
+
+async def test_frames_right_behind_the_handshake_are_read_as_frames(target: Target, expect: Expect) -> None:
+    """They are no second request: nobody smuggles one past a proxy that way."""
+    async with connected(target) as connection:
+        await connection.send(upgrade(target) + request("GET", "/api/auth/me"))
+        answer = await connection.answer()
+        rest = await connection.closes(within_s=5)
+    expect((101, False), (answer.status, b"HTTP/1.1" in rest))
+
+
+# What is another's.
+
+
+async def test_anothers_session_id_says_nothing_once_it_is_a_websocket(target: Target, expect: Expect) -> None:
+    """The id of a WebSocket's session opens nothing: neither a poll nor a post nor an upgrade."""
+    victim = target.guest()
+    wire = await handshake(target)
+    try:
+        first = await wire.packet()
+        sid = json.loads(str(first)[1:])["sid"]
+        wire.say(connect(victim.token))
+        await wire.until('42["numbers:value"')
+        seen = [(await poll(target, sid)).status, (await post(target, sid, b'42["chat:leave"]')).status]
+        seen.append((await ask(target, upgrade(target, f"{PATH}&sid={sid}"))).status)
+        assert await wire.ask("numbers:set", {"value": 9}) == {"value": 9}
+    finally:
+        wire.cut()
+    expect([400, 400, 400], seen)
+
+
+async def test_the_id_of_a_namespace_is_no_session_id(target: Target, expect: Expect) -> None:
+    """Everybody may learn it; the other one is a secret."""
+    async with opened(target) as wire:
+        wire.say(connect(target.guest().token))
+        told = json.loads((await wire.until('40{"sid"'))[2:])["sid"]
+        seen = [
+            (await poll(target, told)).status,
+            (await ask(target, upgrade(target, f"{PATH}&sid={told}"))).status,
+        ]
+    expect([400, 400], seen)
+
+
+async def test_a_connect_does_not_change_who_somebody_is(target: Target, expect: Expect) -> None:
+    ana, rui = target.guest("Ana"), target.guest("Rui")
+    sid = await polling(target, ana)
+    again = await post(target, sid, connect(rui.token).encode())
+    expect((400, False), (again.status, await is_alive(target, sid)))
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_a_session_that_is_over_stays_over(target: Target, transport: str, expect: Expect) -> None:
+    sid = await polling(target, target.guest())
+    assert (await post(target, sid, b"1")).status == 200
+    path = f"/socket.io/?EIO=4&transport={transport}&sid={sid}"
+    data = upgrade(target, path) if transport == "websocket" else request("GET", path)
+    expect(400, (await ask(target, data)).status)
+
+
+# Polling.
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"\x1e", b"\x1e" * 1000, b"abc", b"4", b"0{}", b"2", b"2probe", b"7", b"b", b"b!!!!", b"bAAAA",
+        b"\xff\xfe",
+        b"4\xed\xa0\x80", b"\x00", b"42", b"42[", b"40", b'3\x1e42["numbers:set"', b"[" * 100_000, b'8:42["xy"]',
+        b'{"token":1}', b"d=42%5B%5D", b"42" + b"[" * 300_000, b"b" + b"A" * 400_000,
+        b"--x\r\nContent-Disposition: form-data\r\n\r\n42\r\n--x--",
+    ],
+    ids=lambda body: repr(body[:24]),
+)  # fmt: skip
+async def test_a_post_of_garbage(target: Target, body: bytes, expect: Expect) -> None:
+    sid = await polling(target, target.guest())
+    answer = await post(target, sid, body)
+    expect((400, False), (answer.status, await is_alive(target, sid)))
+
+
+@pytest.mark.parametrize("size", [(1 << 20) + 1, 4 << 20], ids=["1 MiB and a byte", "4 MiB"])
+async def test_a_post_that_is_too_large_is_answered(target: Target, size: int, expect: Expect) -> None:
+    sid = await polling(target, target.guest())
+    answer = await post(target, sid, b"4" + b"x" * size)
+    expect((413, False), (answer.status, await is_alive(target, sid)))
+
+
+async def test_a_post_in_chunks_that_is_too_large_is_answered(target: Target, expect: Expect) -> None:
+    sid = await polling(target, target.guest())
+    async with connected(target) as connection:
+        await connection.send(request("POST", f"{POLLING}&sid={sid}", {"Transfer-Encoding": "chunked"}))
+        for _ in range(20):
+            await connection.send(b"10000\r\n" + b"4" * 65_536 + b"\r\n")
+        answer = await connection.answer()
+    expect((413, False), (answer.status, await is_alive(target, sid)))
+
+
+async def test_two_polls_at_once(target: Target, expect: Expect) -> None:
+    """The protocol has it so: the session is over, because one of the two is not its client's."""
+    sid = await polling(target, target.guest())
+    answers = await asyncio.gather(*(poll(target, sid, within_s=10) for _ in range(2)))
+    statuses = sorted(answer.status for answer in answers)
+    expect((400, False), (statuses[-1], await is_alive(target, sid)))
+
+
+async def test_two_posts_at_once(target: Target, expect: Expect) -> None:
+    sid = await polling(target, target.guest())
+    async with connected(target) as slow:
+        await slow.send(request("POST", f"{POLLING}&sid={sid}", {"Content-Length": "2"}, b"3"))
+        # The first one has been taken once a second one is refused; before, its headers may be under way.
+        await eventually(lambda: _is_refused(target, sid))
+    expect(False, await is_alive(target, sid))
+
+
+async def _is_refused(target: Target, sid: str) -> bool:
+    return (await post(target, sid, b"3")).status == 400
+
+
+async def test_10000_packets_in_one_payload(target: Target, expect: Expect) -> None:
+    """Far more than anybody may send: answered at once, and nobody waits for it."""
+    sid = await polling(target, target.guest())
+    answer = await post(target, sid, b"\x1e".join([b'427["numbers:set",{"value":1}]'] * 10_000))
+    expect((400, False), (answer.status, await is_alive(target, sid)))
+
+
+@pytest.mark.parametrize("packet", ["3", "42[1]", "431[]", "40/x,", "6", "42[]"])
+async def test_a_payload_of_the_smallest_packets(target: Target, packet: str, expect: Expect) -> None:
+    sid = await polling(target, target.guest())
+    body = "\x1e".join([packet] * ((1 << 20) // (len(packet) + 1)))
+    expect(400, (await post(target, sid, body.encode())).status)
+
+
+async def test_1000_packets_in_one_payload_are_answered_each(target: Target, expect: Expect) -> None:
+    sid = await polling(target, target.guest())
+    body = "\x1e".join(f'42{number}["numbers:set",{{"value":1}}]' for number in range(1000))
+    assert (await post(target, sid, body.encode())).status == 200
+    answers: list[str] = []
+    while len(answers) < 1000:
+        said = (await poll(target, sid)).body.decode().split("\x1e")
+        answers += [one for one in said if one.startswith("43")]
+    refused = sum("rate_limited" in one for one in answers)
+    expect((1000, True), (len(answers), 940 <= refused <= 960))
+
+
+# Upgrades.
+
+
+@pytest.mark.parametrize("first", ["5", "2", "3probe", "2probe ", "40", '42["numbers:set",{"value":1}]', ""])
+async def test_an_upgrade_that_begins_with_something_else(target: Target, first: str, expect: Expect) -> None:
+    sid = await polling(target, target.guest())
+    wire = await handshake(target, path=f"{PATH}&sid={sid}")
+    wire.say(first)
+    ended = await wire.ended()
+    expect(("closed 1002", True), (str(ended), await is_alive(target, sid)))
+
+
+async def test_two_upgrades_at_once(target: Target, expect: Expect) -> None:
+    sid = await polling(target, target.guest())
+    wire = await handshake(target, path=f"{PATH}&sid={sid}")
+    with pytest.raises(Refused) as refused:
+        await handshake(target, path=f"{PATH}&sid={sid}")
+    wire.say("2probe", "5", '427["numbers:set",{"value":5}]')
+    expect((400, {"value": 5}), (refused.value.args[0], await wire.ack(7)))
+    wire.cut()
+
+
+async def test_a_poll_after_the_upgrade(target: Target, expect: Expect) -> None:
+    sid = await polling(target, target.guest())
+    wire = await handshake(target, path=f"{PATH}&sid={sid}")
+    wire.say("2probe", "5", '427["numbers:set",{"value":5}]')
+    assert await wire.ack(7) == {"value": 5}
+    seen = [(await poll(target, sid)).status, (await post(target, sid, b"3")).status]
+    expect(([400, 400], {"value": 6}), (seen, await wire.ask("numbers:set", {"value": 6})))
+    wire.cut()
+
+
+# Tokens.
+
+
+def forged(target: Target, **changes: object) -> str:
+    """What another's key has signed."""
+    claims = {
+        "iss": "pulso", "aud": "pulso", "sub": "u_root", "sid": "s_1", "jti": "1", "name": "Root", "kind": "admin",
+        "iat": int(time.time()), "exp": int(time.time()) + 900, **changes,
+    }  # fmt: skip
+    kid = target.json("/.well-known/jwks.json")["keys"][0]["kid"]
+    return jwt.encode(claims, Ed25519PrivateKey.generate(), "EdDSA", {"kid": kid})
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        "{}", '{"token":null}', '{"token":""}', '{"token":1}', '{"token":[]}', '{"token":{"toString":"x"}}',
+        '{"Token":"x"}', '{"token":"x.y.z"}', '{"token":"' + "x" * 60_000 + '"}', '{"user":{"kind":"admin"}}',
+        '{"token":"%00"}', '{"token":"Bearer "}',
+    ],
+    ids=lambda auth: auth[:40],
+)  # fmt: skip
+async def test_a_connect_with_no_token_of_ours(target: Target, auth: str, expect: Expect) -> None:
+    async with opened(target) as wire:
+        wire.say("40" + auth)
+        expect('44{"message":"unauthorized"}', await wire.packet())
+
+
+@pytest.mark.parametrize(
+    "kind", ["another's key", "no signature", "a byte changed", "cut off", "a cookie instead"]
+)
+async def test_a_connect_with_a_forged_token(target: Target, kind: str, expect: Expect) -> None:
+    rui = target.guest()
+    head, claims, signature = rui.token.split(".")
+    none = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').decode().rstrip("=")
+    token = {
+        "another's key": forged(target),
+        "no signature": f"{none}.{claims}.",
+        "a byte changed": f"{head}.{claims}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}",
+        "cut off": rui.token[:-4],
+        "a cookie instead": rui.cookie.partition("=")[2],
+    }[kind]
+    async with opened(target) as wire:
+        wire.say(connect(token))
+        expect('44{"message":"unauthorized"}', await wire.packet())
+
+
+async def test_the_token_of_a_session_that_has_ended(target: Target, expect: Expect) -> None:
+    ana = target.user()
+    assert (await ask(target, request("POST", "/api/auth/logout", ana.bearer))).status == 200
+    async with opened(target) as wire:
+        wire.say(connect(ana.token))
+        expect('44{"message":"unauthorized"}', await wire.packet())
+
+
+async def test_a_client_that_does_not_go_when_its_session_ends(target: Target, expect: Expect) -> None:
+    """It is told, is out of the namespace, and the first thing that it says then is its last."""
+    ana = target.user()
+    async with welcomed(target, ana) as wire:
+        assert (await ask(target, request("POST", "/api/auth/logout", ana.bearer))).status == 200
+        await wire.until('42["session:ended"')
+        await wire.until("41")
+        wire.say('427["numbers:set",{"value":5}]')
+        expect("closed 1002", str(await wire.packet()))
+
+
+async def test_more_sockets_than_a_user_may_have(target: Target, expect: Expect) -> None:
+    """The eleventh is refused; who closes one may open one."""
+    rui = target.guest()
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(9):
+            await stack.enter_async_context(welcomed(target, rui))
+        async with welcomed(target, rui), opened(target) as one_more:
+            one_more.say(connect(rui.token))
+            refused = await one_more.packet()
+        # The gateway hears of the end a moment after it.
+        again = await eventually(lambda: _let_in(target, rui))
+    expect(('44{"message":"rate_limited"}', True), (refused, again))
+
+
+async def _let_in(target: Target, who: Account) -> bool:
+    async with opened(target) as wire:
+        wire.say(connect(who.token))
+        return str(await wire.packet()).startswith("40")
+
+
+async def test_an_id_is_no_path(target: Target, expect: Expect) -> None:
+    for sid in ("../../api/auth/me", "%2e%2e%2f", "\u0000", "' OR 1=1 --", "{{7*7}}", "${jndi:ldap://x}"):
+        answer = await poll(target, quote(sid, safe="%"))
+        assert answer.status == 400, sid
+        assert b"49" not in answer.body
+    expect(1, json.loads(answer.body)["code"])
