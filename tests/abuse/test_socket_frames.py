@@ -119,8 +119,7 @@ async def test_a_message_in_pieces_without_end(target: Target, expect: Expect) -
     async with welcomed(target, target.guest()) as wire:
         wire.send(frame(b"4", first=PIECE | TEXT))
         piece = frame(b"x" * 1024, first=PIECE | CONT, mask=bytes(4))
-        await wire.flood(piece, 4 * 1024)
-        expect("closed 1009", str(await wire.ended()))
+        expect("closed 1009", str(await wire.flood(piece, 4 * 1024)))
 
 
 async def test_frames_behind_a_close_frame_are_not_read(target: Target, expect: Expect) -> None:

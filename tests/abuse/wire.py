@@ -98,12 +98,20 @@ class Wire:
         for packet in packets:
             self.send(frame(packet, TEXT if isinstance(packet, str) else BINARY))
 
-    async def flood(self, data: bytes, times: int, *, at_once: int = 50) -> None:
-        """The same bytes again and again, as fast as they are taken, until the server has enough of them."""
+    async def flood(self, data: bytes, times: int, *, at_once: int = 50) -> Closed:
+        """The same bytes again and again, as fast as they are taken, until the server has enough: how it ended that.
+
+        It is read meanwhile, because what is not read is lost where the connection is reset.
+        """
+        ending = asyncio.create_task(self.ended(within_s=20))
         with contextlib.suppress(ConnectionError):
             for _ in range(times // at_once):
                 self.send(data * at_once)
                 await self.writer.drain()
+                await asyncio.sleep(0)
+                if ending.done():
+                    break
+        return await ending
 
     async def frame(self) -> tuple[int, bytes]:
         """Opcode and payload of the next frame. Raises `IncompleteReadError` at the connection's end."""
