@@ -33,7 +33,8 @@ test: setup  ## every test that needs no container engine; flags for pytest go i
 	    PLAYWRIGHT_NODEJS_PATH="$$(command -v node)" $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 abuse: setup  ## hostile input of all kinds, minutes of fuzzing among it; ends in a table
-	$(BIN)/python -m pytest -q -m "not stack" tests/abuse $(ARGS)
+	@PULSO_TEST_BROWSER="$$(sh .ci/find-browser)" && export PULSO_TEST_BROWSER && \
+	    PLAYWRIGHT_NODEJS_PATH="$$(command -v node)" $(BIN)/python -m pytest -q -m "not stack" tests/abuse $(ARGS)
 
 faults: setup  ## what is killed at random for minutes and loses nothing; ends in a table. FAULTS_SEED=n repeats a run
 	$(BIN)/python -m pytest -q -m long tests/faults $(ARGS)

@@ -99,9 +99,9 @@ class Wire:
             self.send(frame(packet, TEXT if isinstance(packet, str) else BINARY))
 
     async def flood(self, data: bytes, times: int, *, at_once: int = 50) -> Closed:
-        """The same bytes again and again, as fast as they are taken, until the server has enough: how it ended that.
+        """The same bytes again and again, as fast as they are taken, until the server has enough; how it ended.
 
-        It is read meanwhile, because what is not read is lost where the connection is reset.
+        What it says is read meanwhile: where a connection is reset the rest is lost.
         """
         ending = asyncio.create_task(self.ended(within_s=20))
         with contextlib.suppress(ConnectionError):
