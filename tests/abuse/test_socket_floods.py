@@ -17,7 +17,7 @@ import pytest
 from tests.abuse.conftest import Expect, Report
 from tests.abuse.raw import ask, post
 from tests.abuse.target import MEBIBYTE, Account, Target
-from tests.abuse.wire import PING, Closed, Wire, frame, welcomed
+from tests.abuse.wire import PING, Closed, Wire, connect, frame, opened, welcomed
 from tests.cases import Case
 from tests.waiting import eventually
 
@@ -177,6 +177,24 @@ async def test_a_crowd_of_guests_that_comes_and_goes(target: Target, expect: Exp
     visits: list[Awaitable[None]] = [come_and_go(who) for who in rui]
     await asyncio.gather(*visits)
     expect(True, await eventually(lambda: target.metric("pulso_connections") <= connections))
+
+
+@pytest.mark.long
+async def test_more_sockets_than_an_address_may_have(target: Target, expect: Expect) -> None:
+    """A hundred guests at one address have a thousand sockets; one more is refused there, and let in elsewhere."""
+    crowded, elsewhere = "127.9.9.9", "127.9.9.10"
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(100):
+            who = target.guest()
+            for _ in range(10):
+                await stack.enter_async_context(welcomed(target, who, source=crowded))
+        rui = target.guest()
+        seen = []
+        for source in (crowded, elsewhere):
+            async with opened(target, source=source) as wire:
+                wire.say(connect(rui.token))
+                seen.append(str(await wire.packet())[:24])
+    expect(['44{"message":"rate_limit', '40{"sid"'], [seen[0], seen[1][:8]])
 
 
 async def test_pings_that_are_never_read(target: Target, expect: Expect) -> None:

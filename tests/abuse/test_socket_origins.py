@@ -50,6 +50,8 @@ FOREIGN = {
     "a tab before ours": "http://\t{host}",
     "digits of another script": "http://\u0661\u0662\u0667.0.0.1:{port}",
     "a full stop of another script": "http://127\u30020\u30020\u30021:{port}",
+    "an international name": "http://puls\u043e.example:{port}",
+    "ours with a letter that looks like a digit": "http://\u04067.0.0.1:{port}",
     "punycode": "http://xn--127-0-0-1:{port}",
     "upper-case, another host": "HTTP://EVIL.EXAMPLE",
     "a file": "file://",
