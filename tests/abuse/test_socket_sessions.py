@@ -16,8 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.abuse.conftest import Expect
 from tests.abuse.raw import Answer, ask, connected, request
 from tests.abuse.target import Account, Target
+from tests.abuse.test_http_tokens import Forger, forger
 from tests.abuse.wire import PATH, Refused, connect, handshake, opened, upgrade, welcomed
 from tests.waiting import eventually
+
+__all__ = ["forger"]  # a fixture of the tests of tokens, for this module, too
 
 POLLING = "/socket.io/?EIO=4&transport=polling"
 
@@ -88,7 +91,7 @@ async def test_a_session_is_opened_by_get_alone_not_by(target: Target, method: s
         {"Upgrade": "h2c"}, {"Upgrade": ""}, {"Connection": "close"}, {"Connection": "Upgrade-Insecure"},
         {"Content-Length": "5"}, {"Transfer-Encoding": "chunked"},
     ],
-    ids=str,
+    ids=lambda change: ": ".join(*change.items())[:40],
 )  # fmt: skip
 async def test_a_handshake_that_is_none(target: Target, change: dict[str, str], expect: Expect) -> None:
     expect(400, (await ask(target, upgrade(target, PATH, change) + b"0\r\n\r\n")).status)
@@ -375,3 +378,12 @@ async def test_an_id_is_no_path(target: Target, expect: Expect) -> None:
         assert answer.status == 400, sid
         assert b"49" not in answer.body
     expect(1, json.loads(answer.body)["code"])
+
+
+async def test_the_token_of_a_real_key_that_has_expired(target: Target, forger: Forger, expect: Expect) -> None:
+    seen = []
+    for claims in ({"exp": int(time.time()) - 1}, {"exp": int(time.time()) + 900}):
+        async with opened(target) as wire:
+            wire.say(connect(forger.token(claims=claims)))
+            seen.append(str(await wire.packet())[:24])
+    expect(['44{"message":"unauthoriz', '40{"sid"'], [seen[0], seen[1][:8]])
