@@ -171,6 +171,9 @@ class Sockets(StrictServer):
         payload = data.encode("utf-8", "replace") if isinstance(data, str) else b""
         self._journal.came_in(caller, MALFORMED, payload, "bad_request", private=False)
 
+    def _handle_ack(self, _eio_sid: str, _namespace: str, _ack: int | None, _data: Any) -> None:
+        """The answer to a question that is never asked: no event of ours waits for one."""
+
     def _handle_event(self, eio_sid: str, _namespace: str, ack: int | None, _data: Any) -> None:
         """An event that none of ours can be: binary, or with an odd name. Done at once: a task each is dear."""
         connection = self._by_engine_id.get(eio_sid)

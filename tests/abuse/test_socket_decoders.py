@@ -23,7 +23,7 @@ from tests.abuse.conftest import Report
 from tests.abuse.test_socket_fuzz import conversations, encoded, mutated, packets, payloads
 from tests.cases import Case
 
-SHORT, LONG = 100, 3_000
+SHORT, LONG = 100, 2_000
 MAX_BYTES: Final = 1 << 20
 
 any_bytes = mutated() | packets.map(encoded) | st.binary(max_size=200)

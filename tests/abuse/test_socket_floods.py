@@ -117,7 +117,7 @@ FLOODS: Final = {
 async def test_a_hundred_times_as_much_as_is_allowed(target: Target, packet: str, expect: Expect) -> None:
     """Limits are for those who mean well; who goes on and on is closed, before it takes everybody's turn."""
     async with welcomed(target, target.guest()) as wire:
-        expect("closed 1008", str(await wire.flood(frame(packet, mask=bytes(4)), 100_000)))
+        expect("closed 1008", str(await wire.flood(frame(packet, mask=bytes(4)), 20_000)))
 
 
 async def test_a_member_who_asks_for_the_longest_messages_and_never_reads(target: Target, report: Report) -> None:
@@ -136,13 +136,17 @@ async def test_a_member_who_asks_for_the_longest_messages_and_never_reads(target
                 while target.metric("pulso_slow_closes_total") < closed_before + len(deaf):
                     for one in deaf:  # how much the kernel keeps for them is the machine's affair
                         one.say(*[f"42{number}{question}" for number in range(2 * RATE)])
-                    await asyncio.sleep(1)
+                    await asyncio.sleep(2)
             grown = target.memory_bytes() - memory
-        # Nobody else has lost anything by it: chat answers, also this very user.
-        assert "messages" in await wire.ask("chat:history", {"room": "sala-2", "limit": 1})
+        # What was asked for is worked off, and nobody else has lost anything by it: chat answers, this user too.
+        await eventually(lambda: _has_history(wire), within_s=30)
     report(Case("a member who never reads: 9 sockets", "all closed as slow", "all closed as slow"))
     report(Case("a member who never reads: memory", "+64 MiB at most", f"{grown / MEBIBYTE:+.0f} MiB"))
     assert grown <= 64 * MEBIBYTE
+
+
+async def _has_history(wire: Wire) -> bool:
+    return "messages" in await wire.ask("chat:history", {"room": "sala-2", "limit": 1})
 
 
 async def test_an_answer_is_bounded_however_long_the_messages_are(target: Target, expect: Expect) -> None:
@@ -203,7 +207,7 @@ async def test_pings_that_are_never_read(target: Target, expect: Expect) -> None
         memory = target.memory_bytes()
         ping = frame(bytes(125), PING, mask=bytes(4)) * 500
         with contextlib.suppress(TimeoutError):  # the server may well stop reading, too
-            for _ in range(200):
+            for _ in range(80):
                 wire.send(ping)
                 await asyncio.wait_for(wire.writer.drain(), 3)
         grown = target.memory_bytes() - memory

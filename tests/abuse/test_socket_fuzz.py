@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -19,13 +20,27 @@ from tests.abuse.conftest import Report
 from tests.abuse.raw import ANSWERED_WITHIN_S, ask, request
 from tests.abuse.target import Account, Target
 from tests.abuse.test_socket_sessions import POLLING, open_polling, poll
-from tests.abuse.wire import BINARY, CONT, FIN, PING, PONG, TEXT, Closed, connect, frame, length, opened, unmasked
+from tests.abuse.wire import (
+    BINARY,
+    CONT,
+    FIN,
+    PING,
+    PONG,
+    TEXT,
+    WAITS_S,
+    Closed,
+    connect,
+    frame,
+    length,
+    opened,
+    unmasked,
+)
 from tests.cases import Case
 
 HARMLESS: Final = 16
 """Frames of a conversation that leave the socket open, whatever is in them: the server reads all of these, and one
 behind them at the least."""
-SHORT, LONG = 3_000, 60_000
+SHORT, LONG = 2_000, 60_000
 PAYLOADS_SHORT, PAYLOADS_LONG = 300, 10_000
 LONGEST: Final = 1 << 20
 CLOSE_CODES: Final = frozenset({1000, 1002, 1007, 1008, 1009})
@@ -171,7 +186,7 @@ def lacking(data: bytes) -> int:
 
 
 async def converse(target: Target, who: Account, data: bytes) -> str:
-    """Say all of this, and an event behind it: how that ended. Fails where it takes 2 s, or is a fault of ours."""
+    """Say all of this, and an event behind it: how that ended. Fails where that is a fault of ours."""
     async with opened(target) as wire:
         wire.say(connect(who.token))
         await wire.until('40{"sid"')
@@ -180,21 +195,20 @@ async def converse(target: Target, who: Account, data: bytes) -> str:
         if missing <= LONGEST:
             wire.send(bytes(missing))
         wire.say('4299999["clock:now"]')
-        async with asyncio.timeout(ANSWERED_WITHIN_S):
-            while not isinstance(packet := await wire.packet(), Closed):
-                assert '"internal"' not in str(packet), packet
-                if str(packet).startswith("4399999["):
-                    return "goes on"
+        while not isinstance(packet := await wire.packet(), Closed):
+            assert '"internal"' not in str(packet), packet
+            if str(packet).startswith("4399999["):
+                return "goes on"
     assert packet.code != 1011, data
     return str(packet) if packet.code in CLOSE_CODES else "closed otherwise"
 
 
 async def post_payload(target: Target, who: Account, body: bytes) -> str:
-    """Post it in a polling session: the answer's status. Fails where it takes 2 s, or is a fault of ours."""
+    """Post it in a polling session: the answer's status. Fails where that is a fault of ours."""
     sid = await open_polling(target)
     path = f"{POLLING}&sid={sid}"
     assert (await ask(target, request("POST", path, {}, connect(who.token).encode()))).status == 200
-    answer = await ask(target, request("POST", path, {}, body))
+    answer = await ask(target, request("POST", path, {}, body), within_s=WAITS_S)
     assert answer.status in (200, 400), answer
     if answer.status == 200 and b"\x1e1" not in b"\x1e" + body:
         assert b'"internal"' not in (await poll(target, sid)).body
@@ -208,7 +222,11 @@ Speak = Callable[[Target, Account, bytes], Coroutine[Any, Any, str]]
 def fuzz(
     strategy: st.SearchStrategy[bytes], examples: int, speak: Speak, target: Target, *, anew: bool
 ) -> Counter[str]:
-    """Say each example; how many ended how. A failing one is shrunk before it is shown."""
+    """Say each example; how many ended how, and `late` for those that took more than 2 s.
+
+    A failing one is shrunk before it is shown. The short forms run beside whatever else a machine does: there
+    nobody is late.
+    """
     seen: Counter[str] = Counter()
     who = target.guest()
     with asyncio.Runner() as runner:
@@ -223,10 +241,12 @@ def fuzz(
         )
         @given(strategy)
         def say(data: bytes) -> None:
+            began = time.monotonic()
             seen[runner.run(speak(target, who, data))] += 1
+            seen["late"] += anew and time.monotonic() - began > ANSWERED_WITHIN_S
 
         say()
-    return seen
+    return +seen
 
 
 def told(seen: Counter[str]) -> str:
@@ -238,7 +258,8 @@ def fuzz_frames(target: Target, report: Report, count: int, *, anew: bool) -> No
     report(
         Case(f"{count:,} fuzzed frames, {HARMLESS + 1} a socket", "goes on, or closed with its code", told(seen))
     )
-    assert {"goes on", "closed 1002", "closed 1007"} <= seen.keys()
+    assert {"goes on", "closed 1002"} <= seen.keys()
+    assert not seen["late"]
 
 
 def fuzz_payloads(target: Target, report: Report, count: int, *, anew: bool) -> None:

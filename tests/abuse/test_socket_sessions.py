@@ -17,7 +17,7 @@ from tests.abuse.conftest import Expect
 from tests.abuse.raw import Answer, ask, connected, request
 from tests.abuse.target import Account, Target
 from tests.abuse.test_http_tokens import Forger, forger
-from tests.abuse.wire import PATH, Refused, connect, handshake, opened, upgrade, welcomed
+from tests.abuse.wire import PATH, WAITS_S, Refused, connect, handshake, opened, upgrade, welcomed
 from tests.waiting import eventually
 
 __all__ = ["forger"]  # a fixture of the tests of tokens, for this module, too
@@ -25,11 +25,11 @@ __all__ = ["forger"]  # a fixture of the tests of tokens, for this module, too
 POLLING = "/socket.io/?EIO=4&transport=polling"
 
 
-async def poll(target: Target, sid: str, *, within_s: float = 2.0) -> Answer:
+async def poll(target: Target, sid: str, *, within_s: float = WAITS_S) -> Answer:
     return await ask(target, request("GET", f"{POLLING}&sid={sid}"), within_s=within_s)
 
 
-async def post(target: Target, sid: str, body: bytes, *, within_s: float = 2.0) -> Answer:
+async def post(target: Target, sid: str, body: bytes, *, within_s: float = WAITS_S) -> Answer:
     headers = {"Content-Type": "text/plain;charset=UTF-8"}
     return await ask(target, request("POST", f"{POLLING}&sid={sid}", headers, body), within_s=within_s)
 
