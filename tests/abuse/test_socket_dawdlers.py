@@ -62,10 +62,10 @@ async def a_probe_that_is_not_finished(target: Target) -> str:
     assert await wire.packet() == "3probe"
     going_on = asyncio.create_task(_polls(target, sid))
     seen = await its_time(wire)
-    going_on.cancel()
+    assert (await post(target, sid, b"3")).status == 200
+    going_on.cancel()  # and with it a poll, which would be the session's end
     with contextlib.suppress(asyncio.CancelledError):
         await going_on
-    assert (await post(target, sid, b"3")).status == 200
     return seen
 
 

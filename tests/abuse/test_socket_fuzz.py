@@ -41,7 +41,7 @@ HARMLESS: Final = 16
 """Frames of a conversation that leave the socket open, whatever is in them: the server reads all of these, and one
 behind them at the least."""
 SHORT, LONG = 2_000, 60_000
-PAYLOADS_SHORT, PAYLOADS_LONG = 300, 10_000
+PAYLOADS_SHORT, PAYLOADS_LONG = 800, 10_000
 LONGEST: Final = 1 << 20
 CLOSE_CODES: Final = frozenset({1000, 1002, 1007, 1008, 1009})
 """What a conversation may end with, besides a code of the client's own: no 1011, which is a fault of ours."""
@@ -265,7 +265,8 @@ def fuzz_frames(target: Target, report: Report, count: int, *, anew: bool) -> No
 def fuzz_payloads(target: Target, report: Report, count: int, *, anew: bool) -> None:
     seen = fuzz(payloads, count // HARMLESS, post_payload, target, anew=anew)
     report(Case(f"{count:,} fuzzed packets in polling payloads", "200 or 400", told(seen)))
-    assert seen.keys() == {"200", "400"}
+    assert "200" in seen
+    assert seen.keys() <= {"200", "400"}
 
 
 def test_fuzzed_frames(target: Target, report: Report) -> None:
