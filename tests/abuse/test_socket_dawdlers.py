@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from tests.abuse.conftest import Report
+from tests.abuse.polling import poll, polling, post
 from tests.abuse.raw import ask, connected, request
 from tests.abuse.target import Target
-from tests.abuse.test_socket_sessions import poll, polling, post
 from tests.abuse.wire import PATH, Wire, handshake, opened, upgrade, welcomed
 from tests.cases import Case
 

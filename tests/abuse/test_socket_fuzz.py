@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.abuse.conftest import Report
+from tests.abuse.polling import POLLING, open_polling, poll
 from tests.abuse.raw import ANSWERED_WITHIN_S, ask, request
 from tests.abuse.target import Account, Target
-from tests.abuse.test_socket_sessions import POLLING, open_polling, poll
 from tests.abuse.wire import (
     BINARY,
     CONT,

@@ -1,8 +1,7 @@
-"""Opening, polling, upgrading and ending a session in ways that the protocol does not have."""
+"""Opening and ending a session in ways that the protocol does not have, and tokens that open none."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import json
@@ -14,43 +13,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.abuse.conftest import Expect
-from tests.abuse.raw import Answer, ask, connected, request
+from tests.abuse.polling import POLLING, is_alive, poll, polling, post
+from tests.abuse.raw import ask, connected, request
 from tests.abuse.target import Account, Target
 from tests.abuse.test_http_tokens import Forger, forger
-from tests.abuse.wire import PATH, WAITS_S, Refused, connect, handshake, opened, upgrade, welcomed
+from tests.abuse.wire import PATH, connect, handshake, opened, upgrade, welcomed
 from tests.waiting import eventually
 
 __all__ = ["forger"]  # a fixture of the tests of tokens, for this module, too
-
-POLLING = "/socket.io/?EIO=4&transport=polling"
-
-
-async def poll(target: Target, sid: str, *, within_s: float = WAITS_S) -> Answer:
-    return await ask(target, request("GET", f"{POLLING}&sid={sid}"), within_s=within_s)
-
-
-async def post(target: Target, sid: str, body: bytes, *, within_s: float = WAITS_S) -> Answer:
-    headers = {"Content-Type": "text/plain;charset=UTF-8"}
-    return await ask(target, request("POST", f"{POLLING}&sid={sid}", headers, body), within_s=within_s)
-
-
-async def open_polling(target: Target) -> str:
-    """The id of a new session that nobody has connected yet."""
-    return str(json.loads((await ask(target, request("GET", POLLING))).body[1:])["sid"])
-
-
-async def polling(target: Target, who: Account) -> str:
-    """A session that is connected and has been greeted."""
-    sid = await open_polling(target)
-    assert (await post(target, sid, connect(who.token).encode())).status == 200
-    said = b""
-    while b"numbers:value" not in said:
-        said += (await poll(target, sid)).body
-    return sid
-
-
-async def is_alive(target: Target, sid: str) -> bool:
-    return (await post(target, sid, b"3")).status == 200
 
 
 @pytest.mark.parametrize(
@@ -168,122 +138,6 @@ async def test_a_session_that_is_over_stays_over(target: Target, transport: str,
     path = f"/socket.io/?EIO=4&transport={transport}&sid={sid}"
     data = upgrade(target, path) if transport == "websocket" else request("GET", path)
     expect(400, (await ask(target, data)).status)
-
-
-# Polling.
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"", b"\x1e", b"\x1e" * 1000, b"abc", b"4", b"0{}", b"2", b"2probe", b"7", b"b", b"b!!!!", b"bAAAA",
-        b"\xff\xfe",
-        b"4\xed\xa0\x80", b"\x00", b"42", b"42[", b"40", b'3\x1e42["numbers:set"', b"[" * 100_000, b'8:42["xy"]',
-        b'{"token":1}', b"d=42%5B%5D", b"42" + b"[" * 300_000, b"b" + b"A" * 400_000,
-        b"--x\r\nContent-Disposition: form-data\r\n\r\n42\r\n--x--",
-    ],
-    ids=lambda body: repr(body[:24]),
-)  # fmt: skip
-async def test_a_post_of_garbage(target: Target, body: bytes, expect: Expect) -> None:
-    sid = await polling(target, target.guest())
-    answer = await post(target, sid, body)
-    expect((400, False), (answer.status, await is_alive(target, sid)))
-
-
-@pytest.mark.parametrize("size", [(1 << 20) + 1, 4 << 20], ids=["1 MiB and a byte", "4 MiB"])
-async def test_a_post_that_is_too_large_is_answered(target: Target, size: int, expect: Expect) -> None:
-    sid = await polling(target, target.guest())
-    answer = await post(target, sid, b"4" + b"x" * size)
-    expect((413, False), (answer.status, await is_alive(target, sid)))
-
-
-async def test_a_post_in_chunks_that_is_too_large_is_answered(target: Target, expect: Expect) -> None:
-    sid = await polling(target, target.guest())
-    async with connected(target) as connection:
-        await connection.send(request("POST", f"{POLLING}&sid={sid}", {"Transfer-Encoding": "chunked"}))
-        for _ in range(20):
-            await connection.send(b"10000\r\n" + b"4" * 65_536 + b"\r\n")
-        answer = await connection.answer()
-    expect((413, False), (answer.status, await is_alive(target, sid)))
-
-
-async def test_two_polls_at_once(target: Target, expect: Expect) -> None:
-    """The protocol has it so: the session is over, because one of the two is not its client's."""
-    sid = await polling(target, target.guest())
-    answers = await asyncio.gather(*(poll(target, sid, within_s=10) for _ in range(2)))
-    statuses = sorted(answer.status for answer in answers)
-    expect((400, False), (statuses[-1], await is_alive(target, sid)))
-
-
-async def test_two_posts_at_once(target: Target, expect: Expect) -> None:
-    sid = await polling(target, target.guest())
-    async with connected(target) as slow:
-        await slow.send(request("POST", f"{POLLING}&sid={sid}", {"Content-Length": "2"}, b"3"))
-        # The first one has been taken once a second one is refused; before, its headers may be under way.
-        await eventually(lambda: _is_refused(target, sid))
-    expect(False, await is_alive(target, sid))
-
-
-async def _is_refused(target: Target, sid: str) -> bool:
-    return (await post(target, sid, b"3")).status == 400
-
-
-async def test_10000_packets_in_one_payload(target: Target, expect: Expect) -> None:
-    """Far more than anybody may send: answered at once, and nobody waits for it."""
-    sid = await polling(target, target.guest())
-    answer = await post(target, sid, b"\x1e".join([b'427["numbers:set",{"value":1}]'] * 10_000))
-    expect((400, False), (answer.status, await is_alive(target, sid)))
-
-
-@pytest.mark.parametrize("packet", ["3", "42[1]", "431[]", "40/x,", "6", "42[]"])
-async def test_a_payload_of_the_smallest_packets(target: Target, packet: str, expect: Expect) -> None:
-    sid = await polling(target, target.guest())
-    body = "\x1e".join([packet] * ((1 << 20) // (len(packet) + 1)))
-    expect(400, (await post(target, sid, body.encode())).status)
-
-
-async def test_1000_packets_in_one_payload_are_answered_each(target: Target, expect: Expect) -> None:
-    sid = await polling(target, target.guest())
-    body = "\x1e".join(f'42{number}["numbers:set",{{"value":1}}]' for number in range(1000))
-    assert (await post(target, sid, body.encode())).status == 200
-    answers: list[str] = []
-    while len(answers) < 1000:
-        said = (await poll(target, sid)).body.decode().split("\x1e")
-        answers += [one for one in said if one.startswith("43")]
-    refused = sum("rate_limited" in one for one in answers)
-    expect((1000, True), (len(answers), 900 <= refused <= 960))
-
-
-# Upgrades.
-
-
-@pytest.mark.parametrize("first", ["5", "2", "3probe", "2probe ", "40", '42["numbers:set",{"value":1}]', ""])
-async def test_an_upgrade_that_begins_with_something_else(target: Target, first: str, expect: Expect) -> None:
-    sid = await polling(target, target.guest())
-    wire = await handshake(target, path=f"{PATH}&sid={sid}")
-    wire.say(first)
-    ended = await wire.ended()
-    expect(("closed 1002", True), (str(ended), await is_alive(target, sid)))
-
-
-async def test_two_upgrades_at_once(target: Target, expect: Expect) -> None:
-    sid = await polling(target, target.guest())
-    wire = await handshake(target, path=f"{PATH}&sid={sid}")
-    with pytest.raises(Refused) as refused:
-        await handshake(target, path=f"{PATH}&sid={sid}")
-    wire.say("2probe", "5", '427["numbers:set",{"value":5}]')
-    expect((400, {"value": 5}), (refused.value.args[0], await wire.ack(7)))
-    wire.cut()
-
-
-async def test_a_poll_after_the_upgrade(target: Target, expect: Expect) -> None:
-    sid = await polling(target, target.guest())
-    wire = await handshake(target, path=f"{PATH}&sid={sid}")
-    wire.say("2probe", "5", '427["numbers:set",{"value":5}]')
-    assert await wire.ack(7) == {"value": 5}
-    seen = [(await poll(target, sid)).status, (await post(target, sid, b"3")).status]
-    expect(([400, 400], {"value": 6}), (seen, await wire.ask("numbers:set", {"value": 6})))
-    wire.cut()
 
 
 # Tokens.

@@ -217,10 +217,7 @@ class Session:
         return min(self._due_at - now, shared.ping_interval_s)
 
     def _is_flood(self) -> bool:
-        """Whether there are more packets than anybody has a use for: then the session is over.
-
-        However little each one costs, a megabyte of the smallest would take everybody else's turn for seconds.
-        """
+        """Whether it is over now: a megabyte of tiny packets would take everybody else's turn for seconds."""
         rate, now = self._shared.packets_per_second, asyncio.get_running_loop().time()
         self._allowance = min(_AT_ONCE, now - self._allowed_at) * rate - 1
         self._allowed_at = now
