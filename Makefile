@@ -36,7 +36,8 @@ faults: setup  ## everything killed, hung, cut off and stopped under load; ends 
 	$(BIN)/python -m pytest -q -m "not stack" tests/faults $(ARGS)
 
 abuse: setup  ## hostile input of all kinds, minutes of fuzzing among it; ends in a table
-	$(BIN)/python -m pytest -q -m "not stack" tests/abuse $(ARGS)
+	@PULSO_TEST_BROWSER="$$(sh .ci/find-browser)" && export PULSO_TEST_BROWSER && \
+	    PLAYWRIGHT_NODEJS_PATH="$$(command -v node)" $(BIN)/python -m pytest -q -m "not stack" tests/abuse $(ARGS)
 
 lint: setup  ## ruff, mypy, import contracts, tsc
 	$(BIN)/ruff check .

@@ -141,7 +141,9 @@ class GatewaySettings(IdentitySettings):
         10, "Sockets of one user on a gateway; 0: no limit.", check=at_least(0)
     )
     limit_events_per_second: int = setting(
-        20, "Events per second and socket, twice that in a burst; 0: no limit.", check=at_least(0)
+        20,
+        "Events per second and socket, twice that in a burst; a hundred times as many close it. 0: no limit.",
+        check=at_least(0),
     )
     limit_guests_per_minute: int = setting(
         60, "New guests per minute and address; 0: no limit.", check=at_least(0)

@@ -16,6 +16,8 @@ from pulso.uploads import Allowance, AskAllowance, StoredFile, StoredFiles
 MAX_TEXT_CHARS: Final = 4_000
 MAX_HISTORY: Final = 200
 HISTORY: Final = 50
+MAX_ANSWER_BYTES: Final = 256 * 1024
+"""Of messages in one answer: who asks for the longest ones again and again must not fill Redis for all others."""
 
 RoomId = Annotated[str, msgspec.Meta(max_length=64)]
 Seq = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -94,7 +96,8 @@ class Join(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class InRoom(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The room as it is now: who is in it, its last messages or all those after `after`, and its last `seq`.
 
-    With `gap` more were missed than come here: those before the first one are to be had from `chat:history`.
+    With `gap` more were missed than come here: those before the first one are to be had from `chat:history`. There
+    are fewer than the last 50 where these are too long for one answer.
     """
 
     room: str
@@ -133,7 +136,10 @@ class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Messages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """In the order of `seq`; `more` says whether there are further ones in the direction that was asked for."""
+    """In the order of `seq`; `more` says whether there are further ones in the direction that was asked for.
+
+    Very long messages may come a few at a time, before `limit` is reached.
+    """
 
     messages: list[Message]
     more: bool

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
+
 from pulso import times
 from pulso.errors import ServiceError
 from pulso.uploads import STATIC, StoredFile
-from services.chat.contract import HISTORY, File, Member, Message, Send
+from services.chat.contract import HISTORY, MAX_ANSWER_BYTES, File, Member, Message, Send
 from services.chat.rows import FileRow
 
 MAX_MISSED: Final = 500
@@ -80,11 +82,29 @@ def missed(tail: Sequence[Message], seq: int, after: int | None) -> tuple[list[M
     `tail` are the last `MAX_MISSED` messages, or all there are.
     """
     if after is None:
-        return [*tail[-HISTORY:]], False
+        return newest(tail[-HISTORY:]), False
     if after > seq:  # of another database: nothing that is known there counts here
-        return [*tail[-HISTORY:]], True
+        return newest(tail[-HISTORY:]), True
     wanted = min(seq - after, len(tail))
-    return [*tail[len(tail) - wanted :]], wanted < seq - after
+    messages = newest(tail[len(tail) - wanted :])
+    return messages, len(messages) < seq - after
+
+
+def oldest(messages: Iterable[Message]) -> list[Message]:
+    """The first of these messages: as many as one answer may hold, one at least."""
+    fitting: list[Message] = []
+    left = MAX_ANSWER_BYTES
+    for message in messages:
+        left -= len(msgspec.json.encode(message))
+        if left < 0 and fitting:
+            break
+        fitting.append(message)
+    return fitting
+
+
+def newest(messages: Sequence[Message]) -> list[Message]:
+    """As `oldest`, from the end; in their order, too."""
+    return oldest(reversed(messages))[::-1]
 
 
 def by_name(members: Iterable[Member]) -> list[Member]:

@@ -25,6 +25,7 @@ ACK_SECONDS = tallies.Histogram(
 )
 OUTBOX_BYTES = Gauge("pulso_outbox_bytes", "Bytes that wait for clients to read them.")
 SLOW_CLOSES = Counter("pulso_slow_closes", "Sockets closed because their client did not read.")
+FLOOD_CLOSES = Counter("pulso_flood_closes", "Sockets closed because their client sent far more than it may.")
 RESYNCS = Counter("pulso_resyncs", "Times all clients were told to fetch what they may have missed.")
 JOURNAL_DROPPED = Counter("pulso_journal_dropped", "Journal records dropped: the disk had no room for them.")
 JOURNAL_SPOOL_BYTES = Gauge(

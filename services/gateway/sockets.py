@@ -34,6 +34,8 @@ from services.gateway.sessions import Sessions
 
 MAX_FRAME_BYTES: Final = 1 << 20
 """A frame may be larger than a payload, so that one that is too large is answered instead of cut off."""
+PACKETS_PER_EVENT: Final = 100
+"""Events beyond the rate are refused and nobody is hurt; with this many times the rate a client is out."""
 CONNECT_WITHIN_S: Final = 10.0
 """A transport that has not become a connection by then is closed."""
 
@@ -73,6 +75,7 @@ class Sockets(StrictServer):
             # Origins are judged where identity is (`Sessions.of_handshake`): the answer is a CONNECT_ERROR.
             cors_allowed_origins=[],
             max_http_buffer_size=MAX_FRAME_BYTES,
+            packets_per_second=PACKETS_PER_EVENT * events_per_second,
             more_headers=more_headers,
         )
         self._relay = relay
@@ -187,8 +190,11 @@ class Sockets(StrictServer):
         payload = data.encode("utf-8", "replace") if isinstance(data, str) else b""
         self._journal.came_in(caller, MALFORMED, payload, "bad_request", private=False)
 
-    async def _handle_event(self, eio_sid: str, _namespace: str, ack: int | None, _data: Any) -> None:
-        """An event that none of ours can be: binary, or with an odd name."""
+    def _handle_ack(self, _eio_sid: str, _namespace: str, _ack: int | None, _data: Any) -> None:
+        """The answer to a question that is never asked: no event of ours waits for one."""
+
+    def _handle_event(self, eio_sid: str, _namespace: str, ack: int | None, _data: Any) -> None:
+        """An event that none of ours can be: binary, or with an odd name. Done at once: a task each is dear."""
         connection = self._by_engine_id.get(eio_sid)
         if connection is not None:
             self._relay.event(connection, "", b"", "" if ack is None else str(ack))

@@ -44,10 +44,11 @@ async def history(chat: Chat, caller: Caller, request: History) -> Messages:
         raise ServiceError("forbidden", "You are not in that room. Join it first.")
     # One more than is asked for says whether there are more.
     found = await chat.store.history(room.id, before=request.before, after=request.after, limit=request.limit + 1)
-    more = len(found) > request.limit
-    if more:
-        found = found[1:] if request.after is None else found[:-1]
-    return Messages(found, more)
+    if request.after is None:
+        messages = rules.newest(found[-request.limit :])
+    else:
+        messages = rules.oldest(found[: request.limit])
+    return Messages(messages, len(messages) < len(found))
 
 
 def _checked(chat: Chat, caller: Caller, request: Send) -> Wanted | ServiceError:

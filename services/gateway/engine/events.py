@@ -6,6 +6,7 @@ Sections named here are those of the Socket.IO protocol document, revision 5.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,8 @@ from services.gateway.engine.packets import Malformed
 MAX_ATTACHMENTS: Final = 10
 MAX_ACK_DIGITS: Final = 16
 """Of an ack's id: as many as JavaScript counts with."""
+MAX_DEPTH: Final = 32
+"""Arrays and objects within each other; beyond, nobody means anything, and reading it takes the stack."""
 RESERVED: Final = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
@@ -101,9 +104,21 @@ def decode(text: str) -> Received:
 
 def _json(text: str) -> Any:
     try:
-        return msgspec.json.decode(text)
+        data = msgspec.json.decode(text)
     except (ValueError, RecursionError) as fault:  # NaN and lone surrogates are refused, too
         raise Malformed(str(fault)[:200]) from None
+    if text.count("[") + text.count("{") > MAX_DEPTH:  # else it cannot be so deep: long lists cost nothing
+        _check_depth((data,), MAX_DEPTH)
+    return data
+
+
+def _check_depth(items: Iterable[Any], left: int) -> None:
+    for item in items:
+        nested = item if type(item) is list else item.values() if type(item) is dict else None
+        if nested is not None:
+            if not left:
+                raise Malformed("nested too deeply")
+            _check_depth(nested, left - 1)
 
 
 def _is_allowed(kind: int, ack: str | None, data: Any) -> bool:

@@ -34,13 +34,14 @@ class EngineServer:
         ping_interval: float = 25.0,
         ping_timeout: float = 20.0,
         max_http_buffer_size: int = 1_000_000,
+        packets_per_second: float = 0.0,
         cors_allowed_origins: str | list[str] | None = None,
         more_headers: MoreHeaders = lambda _handshake: b"",
         **_of_other_servers: object,
     ) -> None:
         self._tasks = tasks
         self._on_connect: Callable[..., Work] = _ignored
-        self._shared = Shared(ping_interval, ping_timeout, tasks)
+        self._shared = Shared(ping_interval, ping_timeout, tasks, packets_per_second=packets_per_second)
         cors = Cors(cors_allowed_origins or [])
         self._entry = Entry(self._shared, self._connected, cors, max_http_buffer_size, more_headers)
         self.sessions: Final = self._shared.sessions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ TRANSPORT_ERROR: Final = "transport error"
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
 PROTOCOL_ERROR: Final = 1002
+POLICY_VIOLATION: Final = 1008
 INTERNAL_ERROR: Final = 1011
 
 Work = Awaitable[None] | None
@@ -75,6 +77,8 @@ class Shared:
     tasks: Tasks
     on_message: OnMessage = _ignored
     on_disconnect: OnDisconnect = _ignored
+    packets_per_second: float = 0.0
+    """What a client may send on average, packets of all types, and twice that at once; 0: no limit."""
     sessions: dict[str, Session] = field(default_factory=dict)
     turn_end: TurnEnd = field(default_factory=TurnEnd)
     tick_s: float = field(init=False)
@@ -93,8 +97,8 @@ class Session:
     """
 
     __slots__ = (
-        "_arrived", "_awaits_pong", "_busy", "_due_at", "_end", "_outbox", "_settled", "_shared", "_transport",
-        "closed", "id",
+        "_allowance", "_allowed_at", "_arrived", "_awaits_pong", "_busy", "_due_at", "_end", "_outbox", "_settled",
+        "_shared", "_transport", "closed", "id",
     )  # fmt: skip
 
     def __init__(self, session_id: str, shared: Shared, transport: Transport) -> None:
@@ -108,7 +112,9 @@ class Session:
         self._end: str | None = None
         self._busy = False
         self._awaits_pong = False
-        self._due_at = asyncio.get_running_loop().time() + shared.ping_interval_s
+        self._allowed_at = asyncio.get_running_loop().time()
+        self._allowance = _AT_ONCE * shared.packets_per_second if shared.packets_per_second else math.inf
+        self._due_at = self._allowed_at + shared.ping_interval_s
         shared.sessions[session_id] = self
         shared.heart.put(self, shared.ping_interval_s)
 
@@ -142,7 +148,8 @@ class Session:
 
     def receive(self, packet: str | bytes) -> None:
         """One packet of the client's, as the transport took it apart."""
-        if self.closed:
+        self._allowance -= 1
+        if self.closed or (self._allowance < 0 and self._is_flood()):
             return
         if isinstance(packet, bytes):
             self._message(packet)
@@ -208,6 +215,18 @@ class Session:
         self._due_at = max(self._due_at + shared.ping_timeout_s, now + 0.9 * shared.ping_timeout_s)
         # A pong makes the next ping due; where pings are the more frequent, do not sleep past it.
         return min(self._due_at - now, shared.ping_interval_s)
+
+    def _is_flood(self) -> bool:
+        """Whether it is over now: a megabyte of tiny packets would take everybody else's turn for seconds."""
+        rate, now = self._shared.packets_per_second, asyncio.get_running_loop().time()
+        self._allowance = min(_AT_ONCE, now - self._allowed_at) * rate - 1
+        self._allowed_at = now
+        if self._allowance >= 0:
+            return False
+        metrics.FLOOD_CLOSES.inc()
+        log.info("closed a client that floods", session=self.id)
+        self.close(POLICY_VIOLATION, TRANSPORT_ERROR)
+        return True
 
     def _base64(self, packet: str) -> None:
         """By WebSocket, too: the official client's `forceBase64` has it so."""
@@ -280,3 +299,5 @@ class Session:
 
 
 _PING: Final = packets.text_frame(packets.PING.encode())
+_AT_ONCE: Final = 2.0
+"""Seconds of what a client may send that it may send at once."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pulso.errors import ServiceError
 from services.chat import rules
-from services.chat.contract import HISTORY, File, Member, Message, Send
+from services.chat.contract import HISTORY, MAX_ANSWER_BYTES, File, Member, Message, Send
 from services.chat.rows import FileRow
 from services.chat.rules import MAX_MISSED, Wanted
 
@@ -90,6 +91,20 @@ def test_who_comes_back_is_given_all_that_was_missed_or_told_of_the_gap(seq: int
         assert (len(seqs), gap) == (min(seq, HISTORY), True)
     else:
         assert (len(seqs), gap) == (min(seq - after, MAX_MISSED), seq - after > MAX_MISSED)
+
+
+@given(st.lists(st.sampled_from([1, 2_000, 4_000]), max_size=60), st.integers(0, 60))
+def test_what_is_too_long_for_one_answer_is_told_as_a_gap(sizes: list[int], after: int) -> None:
+    """The characters that JSON makes the most of take 24 KB a message."""
+    tail = [Message(n, str(n), "sala-1", PEOPLE[0], "\x01" * size, [], AT) for n, size in enumerate(sizes, 1)]
+    messages, gap = rules.missed(tail, len(tail), min(after, len(tail)))
+    assert messages == tail[len(tail) - len(messages) :]
+    assert gap is (len(messages) < len(tail) - min(after, len(tail)))
+    assert len(msgspec.json.encode(messages)) <= MAX_ANSWER_BYTES + 100  # the commas
+    if gap:
+        one_more = tail[len(tail) - len(messages) - 1 :]
+        assert len(msgspec.json.encode(one_more)) > MAX_ANSWER_BYTES
+    assert rules.oldest(tail) == tail[: len(rules.oldest(tail))]
 
 
 @given(st.text(max_size=50))

@@ -20,7 +20,7 @@ from services.gateway.engine import packets
 from services.gateway.engine.members import Members
 from services.gateway.engine.server import EngineServer
 from services.gateway.engine.websocket import MAX_OUTBOX_BYTES, WebSocket
-from tests.services.gateway.engine.conftest import listening, turns
+from tests.services.gateway.engine.conftest import Speaker, listening, turns
 from tests.services.gateway.engine.test_frames import KEY, masked
 from tests.waiting import PATIENCE_S, eventually
 
@@ -75,7 +75,7 @@ async def test_frames_keep_their_order_while_the_kernel_is_full_and_afterwards()
     """What the kernel takes goes past the transport's buffer, which must be empty then."""
     loop = asyncio.get_running_loop()
     async with Tasks() as tasks:
-        engine = EngineServer(tasks=tasks)
+        engine = EngineServer(tasks=tasks, ping_interval=3600)  # its own pings are no part of what is compared
         app = web.Application()
         engine.attach(app, "/engine.io/")
         async with listening(app) as url:
@@ -134,6 +134,33 @@ async def test_pongs_that_nobody_reads_do_not_pile_up() -> None:
             session.send(packets.message_frame("x" * 1000))
             await eventually(lambda: session.closed)
             writer.close()
+        await engine.shutdown()
+
+
+async def test_who_sends_far_more_than_it_may_is_out_and_others_are_not() -> None:
+    heard: list[str | bytes] = []
+    ended: list[str] = []
+    async with Tasks() as tasks:
+        engine = EngineServer(tasks=tasks, packets_per_second=50)
+        engine.on("message", lambda _sid, data: heard.append(data))
+        engine.on("disconnect", lambda _sid, reason: ended.append(reason))
+        app = web.Application()
+        engine.attach(app, "/engine.io/")
+        async with listening(app) as url, aiohttp.ClientSession(url) as http:
+            speaker = Speaker(http, "/engine.io/")
+            async with speaker.opened() as eager, speaker.opened() as flooding:
+                for _ in range(100):  # two seconds of it at once
+                    await eager.send("4")
+                for _ in range(1000):
+                    await flooding.send("3")
+                assert await flooding.closed() == 1008
+                polling = await speaker.open_polling()
+                body = "\x1e".join(["3"] * 1000)
+                assert (await speaker.post(polling, body))[0] == 400
+                assert (await speaker.poll(polling))[0] == 400
+                await eventually(lambda: len(heard) == 100)
+                assert ended == ["transport error"] * 2
+                assert len(engine.sessions) == 1
         await engine.shutdown()
 
 

@@ -158,6 +158,9 @@ async def test_a_malformed_packet_closes_the_connection(sio: Speaker, packet: st
         [b"x"],
         ["42[" + "[" * 50_000],
         ["42[" + "[" * 50_000 + "]" * 50_001],
+        # Deep enough for the stack to end while attachments are put in place, and not while JSON is read.
+        ['451-["message",' + "[" * 600 + '{"_placeholder":true,"num":0}' + "]" * 601, b"x"],
+        ['42["message",' + "[" * 32 + "]" * 33],
     ],
 )
 async def test_attachments_that_do_not_fit_close_the_connection(sio: Speaker, packets: list[str | bytes]) -> None:
