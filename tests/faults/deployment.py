@@ -170,10 +170,12 @@ class Deployment:
         }
         self.data.mkdir()
 
-    async def start(self, service: str, *, place: Place = HERE, **settings: object) -> Program:
-        """Spawn one more program, with further PULSO_* settings."""
+    async def start(
+        self, service: str, *, place: Place = HERE, logs: Path | None = None, **settings: object
+    ) -> Program:
+        """Spawn one more program, with further PULSO_* settings, its log perhaps in another folder."""
         more = {f"PULSO_{name.upper()}": str(value) for name, value in settings.items()}
-        log = self._folder / f"{service}-{len(self.programs)}.log"
+        log = (logs or self._folder) / f"{service}-{len(self.programs)}.log"
         program = Program(service, {**self._environ, **more}, log, self.http, place)
         self.programs.append(program)
         await program.start()

@@ -52,6 +52,10 @@ async def test_syncs_that_fail_are_never_acknowledged(
             assert [person.acks for person in people] == acks
         recovered_s = await recovers(pulso.numbers, people)
     await check(pulso, people)
+    await pulso.numbers.kill()
+    await pulso.numbers.start()
+    await pulso.numbers.becomes("ready")
+    await nothing_is_lost(people, pulso.urls[1])
     report(case("numbers: every sync fails (EIO)", recovered_s))
 
 

@@ -1,0 +1,371 @@
+"""Each disk full to the last byte: who needs it says so and refuses, the others go on, and room is all it takes.
+
+Mounts small filesystems, and so needs root: `make faults`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import aiohttp
+import pytest
+
+from services.sales.generator import Generator
+from tests.cases import Case
+from tests.faults.deployment import Deployment, Program
+from tests.faults.disks import SmallDisk, small_disk
+from tests.faults.history import Record, Verdict, judge
+from tests.faults.member import Member
+from tests.faults.people import crowd, everybody_acked, guest, more_acks, nothing_is_lost, under_load
+from tests.faults.test_chat import token_of
+from tests.faults.test_journal import Talk, Town
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.long
+
+PEOPLE = 8
+READY_WITHIN_S = 10.0
+EXPECTED = {"the store failed", "presence is not stored"}
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "disk", size_mb=16) as disk:
+        yield disk
+
+
+@contextlib.asynccontextmanager
+async def full(disk: SmallDisk, program: Program) -> AsyncIterator[None]:
+    """The program says meanwhile that its disk is full; it is ready by itself when there is room."""
+    disk.fill()
+    await program.becomes("unready")
+    assert "the disk is full" in await program.answer()
+    yield
+    disk.make_room()
+    await program.becomes("ready", within_s=READY_WITHIN_S)
+
+
+async def test_numbers(
+    deployment: Deployment, disk: SmallDisk, chance: Random, report: Callable[[Case], None]
+) -> None:
+    deployment.expected |= EXPECTED
+    _, gateway = await deployment.start_all("auth", "gateway")
+    (numbers,) = await deployment.start_all("numbers", data=disk.path)
+    async with crowd(deployment.http, [gateway.url], PEOPLE) as people:
+        async with under_load(people, chance):
+            await more_acks(people, chance.randrange(50, 200))
+            async with full(disk, numbers):
+                assert (await people[0].call("numbers:even"))["error"]["code"] == "unavailable"
+                async with people[0].another_tab(gateway.url):  # what is stored is read all the same
+                    pass
+                assert await gateway.status() == "ready"
+            await everybody_acked(people, within_s=READY_WITHIN_S)
+        await nothing_is_lost(people, gateway.url)
+        assert {code for person in people for code in person.refusals} <= {"unavailable"}
+        assert not any(person.ends for person in people)
+    report(case("numbers' database: values are refused, not read"))
+
+
+async def test_auth(deployment: Deployment, disk: SmallDisk, report: Callable[[Case], None]) -> None:
+    deployment.expected |= EXPECTED
+    (auth,) = await deployment.start_all("auth", data=disk.path)
+    _, gateway = await deployment.start_all("numbers", "gateway")
+    registered: list[str] = []
+    ana = await guest(deployment.http, gateway.url, "Ana")
+    await ana.connect(gateway.url)
+
+    async def register() -> tuple[int, str]:
+        name = f"user-{len(registered)}"
+        form = {"name": name, "username": name, "email": f"{name}@example.com", "password": "a password"}
+        status, answer = await post(deployment, f"{gateway.url}/api/auth/register", form)
+        registered.extend([name] if status == 200 else [])
+        return status, answer.get("error", {}).get("code", "")
+
+    for _ in range(5):
+        assert await register() == (200, "")
+    disk.fill()
+    answers = [await register() for _ in range(40)]  # the log beside the file may have some room left
+    assert set(answers) <= {(200, ""), (503, "unavailable")}
+    assert answers[-1] == (503, "unavailable")
+    async with full(disk, auth):
+        login = {"username": registered[0], "password": "a password"}
+        assert (await post(deployment, f"{gateway.url}/api/auth/login", login))[0] == 503
+        assert await ana.set(37)  # whoever is in stays in
+    for name in registered:
+        status, _ = await post(
+            deployment, f"{gateway.url}/api/auth/login", {"username": name, "password": "a password"}
+        )
+        assert status == 200
+    assert await register() == (200, "")
+    assert ana.ends == []
+    await ana.close()
+    report(case("auth's database: no new account or login, the signed-in go on"))
+
+
+async def test_presence(deployment: Deployment, disk: SmallDisk, report: Callable[[Case], None]) -> None:
+    deployment.expected |= EXPECTED
+    _, _, gateway = await deployment.start_all("auth", "numbers", "gateway")
+    (presence,) = await deployment.start_all("presence", data=disk.path)
+    await gateway.becomes("ready")
+    ana = await guest(deployment.http, gateway.url, "Ana")
+    await ana.connect(gateway.url)
+    await eventually(lambda: is_answered(ana.call("presence:watch")), within_s=READY_WITHIN_S)
+    disk.fill()
+    async with contextlib.AsyncExitStack() as stack:
+        names = [f"Guest {number}" for number in range(60)]
+        for name in names:
+            person = await guest(deployment.http, gateway.url, name)
+            await person.connect(gateway.url)
+            stack.push_async_callback(person.close)
+        async with full(disk, presence):
+            assert "error" not in await ana.call("presence:list")
+
+        def told() -> list[str]:
+            return [joined["user"]["name"] for joined in ana.heard("presence:joined")]
+
+        await eventually(lambda: sorted(told()) == sorted(names), within_s=READY_WITHIN_S)
+        listed = await ana.call("presence:list")
+        assert listed["total"] == len(names) + 1
+    await ana.close()
+    report(case("presence's database: comings are told late, once"))
+
+
+async def test_chat(
+    deployment: Deployment, disk: SmallDisk, chance: Random, report: Callable[[Case], None]
+) -> None:
+    deployment.expected |= EXPECTED
+    _, gateway = await deployment.start_all("auth", "gateway")
+    (chat,) = await deployment.start_all("chat", data=disk.path)
+    history: list[Record] = []
+    names = ["Ana", "Rui", "Carla"]
+    async with contextlib.AsyncExitStack() as stack:
+        members = []
+        for name in names:
+            token = await token_of(deployment, gateway.url, name)
+            member = Member(name, token, gateway.port, history, Random(chance.random()))
+            members.append(member)
+            await stack.enter_async_context(member.present())
+
+        async def talk(member: Member) -> None:
+            for number in range(120):
+                await member.say(f"{member.name} says {number}")
+
+        async with asyncio.TaskGroup() as talks:
+            for member in members:
+                talks.create_task(talk(member))
+            await eventually(lambda: sum(member.acks for member in members) > 60, within_s=60)
+            async with full(disk, chat):
+                await eventually(lambda: all(member.refusals["unavailable"] for member in members), within_s=30)
+        await asyncio.gather(*(member.catch_up() for member in members))
+        assert judge(history, names) == Verdict((), (), (), (), ())
+        assert [member.acks for member in members] == [120] * 3
+    report(case("chat's database: messages are refused until they are kept, in order"))
+
+
+async def test_sales(
+    deployment: Deployment, disk: SmallDisk, tmp_path: Path, report: Callable[[Case], None]
+) -> None:
+    deployment.expected |= EXPECTED
+    source = tmp_path / "sales.jsonl"
+    generator = Generator(random.Random(1), lambda: datetime.now(UTC))
+    _, gateway = await deployment.start_all("auth", "gateway")
+    (sales,) = await deployment.start_all("sales", data=disk.path, sales_source=source)
+    token = await token_of(deployment, gateway.url, "Ana")
+    lines: list[bytes] = []
+
+    def sell(count: int) -> None:
+        lines.extend(generator.line() for _ in range(count))
+        with source.open("ab") as file:
+            file.write(b"".join(lines[-count:]))
+
+    async def stored() -> list[str]:
+        ids: list[str] = []
+        after: Any = None
+        while True:
+            query = {"limit": 500} if after is None else {"limit": 500, "after": after}
+            headers = {"Authorization": f"Bearer {token}"}
+            async with deployment.http.get(
+                f"{gateway.url}/api/sales/records", params=query, headers=headers
+            ) as response:
+                page = await response.json()
+            if "error" in page:
+                return []
+            ids += [record["id"] for record in page["records"]]
+            if page.get("next") in (None, after) or not page["records"]:
+                return ids
+            after = page["next"]
+
+    async def all_stored() -> bool:
+        ids = await stored()
+        return len(ids) == len(set(ids)) == len(lines)
+
+    sell(100)
+    await eventually(all_stored, within_s=READY_WITHIN_S)
+    disk.fill()
+    sell(5_000)
+    async with full(disk, sales):
+        sell(100)
+    await eventually(all_stored, within_s=30)
+    report(case("sales' database: the source is read on later, each record once"))
+
+
+async def test_journal(
+    deployment: Deployment, disk: SmallDisk, chance: Random, report: Callable[[Case], None]
+) -> None:
+    deployment.expected |= EXPECTED
+    async with town_of(deployment, journal={"data": disk.path}) as town, contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(town.talking(chance))
+        await town.more(100)
+        async with full(disk, town.journal):
+            await town.more(200)
+        await town.more(50)
+        await stack.aclose()
+        await town.all_is_stored()
+    report(case("the journal's database: the log of all messages comes late, whole"))
+
+
+async def test_the_spool_of_the_journal(
+    deployment: Deployment, disk: SmallDisk, chance: Random, report: Callable[[Case], None]
+) -> None:
+    deployment.expected |= {"the journal's spool cannot be written"}
+    async with town_of(deployment, gateways={"data": disk.path}) as town, contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(town.talking(chance))
+        await town.more(100)
+        disk.fill()
+        await town.more(300)
+        await eventually(lambda: "spool cannot be written" in town.gateways[0].log.read_text("utf-8"))
+        disk.make_room()
+        await town.more(50)
+        await stack.aclose()
+        await town.all_is_stored()
+        assert [await gateway.metric("pulso_journal_dropped_total") for gateway in town.gateways] == [0.0, 0.0]
+    report(case("a gateway's spool: records go through memory"))
+
+
+async def test_uploads(deployment: Deployment, tmp_path: Path, report: Callable[[Case], None]) -> None:
+    deployment.expected |= {"an upload cannot be stored"}
+    with small_disk(tmp_path / "uploads", size_mb=80) as disk:
+        _, gateway, _ = await deployment.start_all("auth", "gateway", "chat", uploads=disk.path)
+        await gateway.becomes("ready")
+        token = await token_of(deployment, gateway.url, "Ana")
+        member = Member("Ana", token, gateway.port, [], Random(1))
+        async with member.present():
+            assert await upload(deployment, gateway, token, while_half=None) == (201, "")
+            assert await upload(deployment, gateway, token, while_half=disk.fill) == (503, "unavailable")
+            assert len(stored_files(disk)) == 1
+            assert await upload(deployment, gateway, token, while_half=None) == (503, "unavailable")
+            await member.say("the text goes on")
+            disk.make_room()
+            assert await upload(deployment, gateway, token, while_half=None) == (201, "")
+            assert len(stored_files(disk)) == 2
+    report(case("the uploads' folder: 503, nothing half is left, the chat goes on"))
+
+
+async def test_the_append_only_file_of_redis(
+    deployment: Deployment, disk: SmallDisk, chance: Random, report: Callable[[Case], None]
+) -> None:
+    redis = deployment.redis
+    redis.kill()
+    redis.start("--appendonly", "yes", "--appendfsync", "everysec", "--dir", str(disk.path))
+    _, numbers, gateway = await deployment.start_all("auth", "numbers", "gateway")
+    await gateway.becomes("ready")
+    async with crowd(deployment.http, [gateway.url], PEOPLE) as people:
+        async with under_load(people, chance):
+            await more_acks(people, 100)
+            disk.fill()
+            await eventually(lambda: "leases cannot be renewed" in numbers.log.read_text("utf-8"), within_s=10)
+            # Longer than any lease: messages go on, and so do those who serve.
+            await numbers.stays("ready", until=asyncio.get_running_loop().time() + 5)
+            await everybody_acked(people, within_s=READY_WITHIN_S)
+            late = await deployment.start("gateway")
+            await late.becomes("ready")
+            rui = await guest(deployment.http, late.url, "Rui")
+            await rui.connect(late.url)
+            assert await rui.set(5)
+            disk.make_room()
+            await eventually(lambda: "leases are renewed again" in numbers.log.read_text("utf-8"), within_s=10)
+            await everybody_acked(people, within_s=READY_WITHIN_S)
+        assert not any(person.refusals for person in people)
+        await nothing_is_lost([*people, rui], gateway.url)
+        await rui.close()
+    assert await numbers.status() == "ready"
+    report(case("the AOF of Redis: who serves goes on; nobody takes over"))
+
+
+async def test_the_log(disk: SmallDisk, deployment: Deployment, report: Callable[[Case], None]) -> None:
+    """Every registration is worth a line."""
+    auth = await deployment.start("auth", logs=disk.path)
+    _, gateway = await deployment.start_all("numbers", "gateway", limit_registrations_per_minute=0)
+    disk.fill()
+    for number in range(100):
+        await token_of(deployment, gateway.url, f"user-{number}")
+    assert await auth.metric("pulso_log_lines_lost_total") > 0
+    assert await auth.status() == "ready"
+    disk.make_room()
+    await token_of(deployment, gateway.url, "after")
+    await eventually(lambda: auth.log.read_text("utf-8").rstrip().endswith("}"))
+    auth.log.write_text("", encoding="utf-8")  # cut off where there was no more room
+    report(case("the log's disk: lines are lost and counted, requests are not"))
+
+
+def case(name: str) -> Case:
+    return Case(f"disk full: {name}", "lost 0, ready by itself with room", "lost 0, ready by itself with room")
+
+
+async def is_answered(call: Awaitable[Any]) -> bool:
+    answer = await call
+    return isinstance(answer, dict) and "error" not in answer
+
+
+async def post(deployment: Deployment, url: str, body: Any) -> tuple[int, Any]:
+    async with deployment.http.post(url, json=body) as response:
+        return response.status, await response.json()
+
+
+async def upload(
+    deployment: Deployment, gateway: Program, token: str, *, while_half: Callable[[], None] | None
+) -> tuple[int, str]:
+    """8 MB; something may happen in the middle. The status, and the code of the error."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for part in range(8):
+            if part == 4 and while_half is not None:
+                while_half()
+            yield bytes(1 << 20)
+
+    with aiohttp.MultipartWriter("form-data") as form:
+        form.append(body(), {"Content-Type": "application/octet-stream"}).set_content_disposition(
+            "form-data", name="files", filename="zeros.bin"
+        )
+        headers = {"Authorization": f"Bearer {token}"}
+        async with deployment.http.post(f"{gateway.url}/api/chat/files", data=form, headers=headers) as response:
+            return response.status, (await response.json()).get("error", {}).get("code", "")
+
+
+def stored_files(disk: SmallDisk) -> list[str]:
+    return [path.name for path in disk.path.iterdir() if "chat-" in path.name]
+
+
+@contextlib.asynccontextmanager
+async def town_of(
+    deployment: Deployment,
+    *,
+    journal: dict[str, object] | None = None,
+    gateways: dict[str, object] | None = None,
+) -> AsyncIterator[Town]:
+    """A town whose journal, or whose gateways, have a disk of their own."""
+    await deployment.start_all("auth", admins="bruno")
+    (service,) = await deployment.start_all("journal", **(journal or {}))
+    await deployment.start_all("numbers")
+    entrances = await deployment.start_all("gateway", "gateway", **(gateways or {}))
+    urls = [gateway.url for gateway in entrances]
+    admin = await token_of(deployment, urls[0], "bruno")
+    async with crowd(deployment.http, urls, 4) as people:
+        yield Town(deployment, service, entrances, [Talk(person, []) for person in people], admin)
