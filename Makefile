@@ -35,6 +35,12 @@ test: setup  ## every test that needs no container engine; flags for pytest go i
 faults: setup  ## what is killed at random for minutes and loses nothing; ends in a table. FAULTS_SEED=n repeats a run
 	$(BIN)/python -m pytest -q -m long tests/faults $(ARGS)
 
+# Installs what is missing of the tools that fill disks, drop packets and set clocks; says so where this is not root.
+.PHONY: fault-tools
+fault-tools:
+	@sh .ci/fault-tools
+faults: fault-tools
+
 lint: setup  ## ruff, mypy, import contracts, tsc
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

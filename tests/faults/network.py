@@ -1,6 +1,6 @@
 """A network of its own for a process, whose packets to and from Redis can be lost: namespaces and iptables.
 
-Needs root, `ip` and `iptables`, which `.ci/fault-tools` sees to. All that the rest of the machine sees of it is one
+Needs root, `ip` and `iptables`, which `.ci/fault-tools` sees to. All that the machine sees of it otherwise is one
 more pair of interfaces, gone at the end.
 """
 
