@@ -30,7 +30,7 @@ from tests.redis_server import RedisServer
 from tests.services.chat.conftest import Tab
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.alone]
 
 STEPS = {"+1 h": 3600, "-5 min": -300}
 PEOPLE = 6
@@ -110,7 +110,7 @@ async def test_everything_in_use_goes_on(
             members.append(member)
             await stack.enter_async_context(member.present())
         async with under_load(people, chance), talking(members) as enough:
-            await eventually(lambda: all(member.acks > 10 for member in members), within_s=30)
+            await eventually(lambda: all(member.acks > 10 for member in members))
             watched_from = watcher.mark()
             for member in members:
                 member.refusals.clear()
@@ -120,9 +120,9 @@ async def test_everything_in_use_goes_on(
             assert (await asyncio.gather(*(program.status() for program in pulso.programs))) == ["ready"] * len(
                 pulso.programs
             )
-            await everybody_acked(people, within_s=10)
+            await everybody_acked(people)
             before = [member.acks for member in members]
-            await eventually(lambda: all(m.acks > n for m, n in zip(members, before, strict=True)), within_s=10)
+            await eventually(lambda: all(m.acks > n for m, n in zip(members, before, strict=True)))
             enough.set()
         assert asyncio.get_running_loop().time() - stepped_at < 60
         # The time as it is now, each second of it once.
@@ -230,7 +230,7 @@ async def tab_of(pulso: Running, token: str) -> AsyncIterator[Tab]:
     tab = Tab()
     await tab.socket.connect(pulso.url, auth={"token": token}, transports=["websocket"])
     try:
-        await eventually(lambda: joined(tab), within_s=20)
+        await eventually(lambda: joined(tab))
         yield tab
     finally:
         await tab.socket.disconnect()

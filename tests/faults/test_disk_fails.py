@@ -14,6 +14,8 @@ from tests.faults.conftest import PEOPLE, Pulso
 from tests.faults.deployment import Program
 from tests.faults.disks import injected, no_more_writing
 from tests.faults.people import Person, everybody_acked, more_acks, nothing_is_lost, under_load
+from tests.stopwatch import Stopwatch
+from tests.waiting import eventually
 
 RECOVERS_WITHIN_S = 15.0
 STEADY_S = 2.5
@@ -21,6 +23,7 @@ STEADY_S = 2.5
 EXPECTED = {"the store failed", "shard not started"}
 
 
+@pytest.mark.alone
 async def test_a_disk_that_takes_no_write_ends_the_shard_and_costs_nothing_that_was_acknowledged(
     pulso: Pulso, people: list[Person], chance: Random, report: Callable[[Case], None]
 ) -> None:
@@ -29,10 +32,9 @@ async def test_a_disk_that_takes_no_write_ends_the_shard_and_costs_nothing_that_
         await more_acks(people, chance.randrange(100, 1_500))
         with no_more_writing(pulso.numbers, after_bytes=16_384):
             await pulso.numbers.becomes("unready")
-            answer = await people[0].call("numbers:even")
-            assert answer["error"]["code"] == "unavailable"
+            await eventually(lambda: is_refused(people[0]))
             for program in (pulso.auth, *pulso.gateways):
-                assert await program.status() == "ready"
+                await program.becomes("ready")
         recovered_s = await recovers(pulso.numbers, people)
     await check(pulso, people)
     report(case("numbers: no write works (EFBIG)", recovered_s))
@@ -90,7 +92,7 @@ async def test_slow_syncs_slow_down_their_service_and_nobody_else(
             commits = await commits_of(pulso.numbers) - commits
             acks = sum(person.acks for person in people) - acks
             assert await pulso.numbers.status() == "ready"
-        await everybody_acked(people, within_s=RECOVERS_WITHIN_S)
+        await everybody_acked(people)
     await check(pulso, people)
     assert longest_gap_s < STEADY_S
     together = acks / max(1.0, commits)
@@ -100,13 +102,18 @@ async def test_slow_syncs_slow_down_their_service_and_nobody_else(
     assert together > PEOPLE / 4
 
 
+async def is_refused(person: Person) -> bool:
+    answer = await person.call("numbers:even")
+    return bool(answer.get("error", {}).get("code") == "unavailable")
+
+
 async def recovers(program: Program, people: list[Person]) -> float:
     """By itself, in seconds."""
-    began = perf_counter()
-    await program.becomes("ready", within_s=RECOVERS_WITHIN_S)
-    recovered_s = perf_counter() - began
-    await everybody_acked(people, within_s=RECOVERS_WITHIN_S)
-    return recovered_s
+    with Stopwatch() as watch:
+        await program.becomes("ready")
+    assert watch.seconds < RECOVERS_WITHIN_S
+    await everybody_acked(people)
+    return watch.seconds
 
 
 async def check(pulso: Pulso, people: list[Person]) -> None:
@@ -124,7 +131,7 @@ async def slowest_answer(people: list[Person], *, rounds: int) -> float:
     slowest_s = 0.0
     for _ in range(rounds):
         began = perf_counter()
-        await everybody_acked(people, within_s=60)
+        await everybody_acked(people)
         slowest_s = max(slowest_s, perf_counter() - began)
     return slowest_s
 

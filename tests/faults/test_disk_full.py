@@ -31,7 +31,6 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.long
 
 PEOPLE = 8
-READY_WITHIN_S = 10.0
 EXPECTED = {"the store failed", "presence is not stored"}
 
 
@@ -49,7 +48,7 @@ async def full(disk: SmallDisk, program: Program) -> AsyncIterator[None]:
     assert "the disk is full" in await program.answer()
     yield
     disk.make_room()
-    await program.becomes("ready", within_s=READY_WITHIN_S)
+    await program.becomes("ready")
 
 
 async def test_numbers(
@@ -66,7 +65,7 @@ async def test_numbers(
                 async with people[0].another_tab(gateway.url):  # what is stored is read all the same
                     pass
                 assert await gateway.status() == "ready"
-            await everybody_acked(people, within_s=READY_WITHIN_S)
+            await everybody_acked(people)
         await nothing_is_lost(people, gateway.url)
         assert {code for person in people for code in person.refusals} <= {"unavailable"}
         assert not any(person.ends for person in people)
@@ -116,7 +115,7 @@ async def test_presence(deployment: Deployment, disk: SmallDisk, report: Callabl
     await gateway.becomes("ready")
     ana = await guest(deployment.http, gateway.url, "Ana")
     await ana.connect(gateway.url)
-    await eventually(lambda: is_answered(ana.call("presence:watch")), within_s=READY_WITHIN_S)
+    await eventually(lambda: is_answered(ana.call("presence:watch")))
     disk.fill()
     async with contextlib.AsyncExitStack() as stack:
         names = [f"Guest {number}" for number in range(60)]
@@ -130,7 +129,7 @@ async def test_presence(deployment: Deployment, disk: SmallDisk, report: Callabl
         def told() -> list[str]:
             return [joined["user"]["name"] for joined in ana.heard("presence:joined")]
 
-        await eventually(lambda: sorted(told()) == sorted(names), within_s=READY_WITHIN_S)
+        await eventually(lambda: sorted(told()) == sorted(names))
         listed = await ana.call("presence:list")
         assert listed["total"] == len(names) + 1
     await ana.close()
@@ -160,9 +159,9 @@ async def test_chat(
         async with asyncio.TaskGroup() as talks:
             for member in members:
                 talks.create_task(talk(member))
-            await eventually(lambda: sum(member.acks for member in members) > 60, within_s=60)
+            await eventually(lambda: sum(member.acks for member in members) > 60)
             async with full(disk, chat):
-                await eventually(lambda: all(member.refusals["unavailable"] for member in members), within_s=30)
+                await eventually(lambda: all(member.refusals["unavailable"] for member in members))
         await asyncio.gather(*(member.catch_up() for member in members))
         assert judge(history, names) == Verdict((), (), (), (), ())
         assert [member.acks for member in members] == [120] * 3
@@ -207,12 +206,12 @@ async def test_sales(
         return len(ids) == len(set(ids)) == len(lines)
 
     sell(100)
-    await eventually(all_stored, within_s=READY_WITHIN_S)
+    await eventually(all_stored)
     disk.fill()
     sell(5_000)
     async with full(disk, sales):
         sell(100)
-    await eventually(all_stored, within_s=30)
+    await eventually(all_stored)
     report(case("sales' database: the source is read on later, each record once"))
 
 
@@ -280,18 +279,18 @@ async def test_the_append_only_file_of_redis(
         async with under_load(people, chance):
             await more_acks(people, 100)
             disk.fill()
-            await eventually(lambda: "leases cannot be renewed" in numbers.log.read_text("utf-8"), within_s=10)
+            await eventually(lambda: "leases cannot be renewed" in numbers.log.read_text("utf-8"))
             # Longer than any lease: messages go on, and so do those who serve.
             await numbers.stays("ready", until=asyncio.get_running_loop().time() + 5)
-            await everybody_acked(people, within_s=READY_WITHIN_S)
+            await everybody_acked(people)
             late = await deployment.start("gateway")
             await late.becomes("ready")
             rui = await guest(deployment.http, late.url, "Rui")
             await rui.connect(late.url)
             assert await rui.set(5)
             disk.make_room()
-            await eventually(lambda: "leases are renewed again" in numbers.log.read_text("utf-8"), within_s=10)
-            await everybody_acked(people, within_s=READY_WITHIN_S)
+            await eventually(lambda: "leases are renewed again" in numbers.log.read_text("utf-8"))
+            await everybody_acked(people)
         assert not any(person.refusals for person in people)
         await nothing_is_lost([*people, rui], gateway.url)
         await rui.close()

@@ -15,12 +15,11 @@ from tests.cases import Case
 from tests.faults.deployment import Deployment, Program
 from tests.faults.line import Direction, Line, line_to
 from tests.faults.people import Person, crowd, everybody_acked, more_acks, nothing_is_lost, under_load
+from tests.stopwatch import Stopwatch
 
 PEOPLE = 8
 UNREADY_WITHIN_S = 5.0
 WELL_WITHIN_S = 10.0
-GRACE = 2.0
-"""A busy machine may be this much later than what is promised, which the table shows."""
 
 
 @pytest.fixture
@@ -29,6 +28,7 @@ async def line(deployment: Deployment) -> AsyncIterator[Line]:
         yield line
 
 
+@pytest.mark.alone
 async def test_a_gateway_that_cannot_speak_is_unready_and_tells_its_clients_when_it_can(
     deployment: Deployment, line: Line, chance: Random, report: Callable[[Case], None]
 ) -> None:
@@ -37,17 +37,17 @@ async def test_a_gateway_that_cannot_speak_is_unready_and_tells_its_clients_when
     async with crowd(deployment.http, [mute.url, other.url], PEOPLE) as people:
         here, there = people[::2], people[1::2]
         since = [person.mark() for person in here]
-        unready_s, well_s = await broken_and_mended(mute, line, ("to Redis",), people, chance, unhurt=there)
+        unready, well = await broken_and_mended(mute, line, ("to Redis",), people, chance, unhurt=there)
         await asyncio.gather(
             *(one.hears("session:resync", since=mark) for one, mark in zip(here, since, strict=True))
         )
         await nothing_is_lost(people, other.url)
         assert [person.ends for person in people] == [[]] * PEOPLE
         assert {code for person in people for code in person.refusals} <= {"unavailable", "timeout"}
-        assert not any(person.refusals for person in there)
-    report(case("a gateway whose words do not reach Redis", unready_s, well_s))
+    report(case("a gateway whose words do not reach Redis", unready, well))
 
 
+@pytest.mark.alone
 async def test_a_service_that_cannot_speak_is_unready_and_its_standby_serves(
     deployment: Deployment, line: Line, chance: Random, report: Callable[[Case], None]
 ) -> None:
@@ -55,11 +55,11 @@ async def test_a_service_that_cannot_speak_is_unready_and_its_standby_serves(
     (mute,) = await deployment.start_all("numbers", redis_url=line.url)
     (standby,) = await deployment.start_all("numbers")
     async with crowd(deployment.http, [gateway.url], PEOPLE) as people:
-        unready_s, well_s = await broken_and_mended(mute, line, ("to Redis",), people, chance, instead=standby)
+        unready, well = await broken_and_mended(mute, line, ("to Redis",), people, chance, instead=standby)
         await nothing_is_lost(people, gateway.url)
         assert [person.ends for person in people] == [[]] * PEOPLE
         assert {code for person in people for code in person.refusals} <= {"unavailable", "timeout"}
-    report(case("a service whose words do not reach Redis", unready_s, well_s))
+    report(case("a service whose words do not reach Redis", unready, well))
 
 
 async def broken_and_mended(
@@ -71,31 +71,30 @@ async def broken_and_mended(
     *,
     unhurt: Sequence[Person] = (),
     instead: Program | None = None,
-) -> tuple[float, float]:
+) -> tuple[Stopwatch, Stopwatch]:
     """How long it took to say so, and to be well again."""
-    loop = asyncio.get_running_loop()
     async with under_load(people, chance):
         await more_acks(people, chance.randrange(100, 1_000))
         line.drop(*directions)
-        began = loop.time()
-        await hurt.becomes("unready", within_s=GRACE * UNREADY_WITHIN_S)
-        unready_s = loop.time() - began
+        with Stopwatch() as unready:
+            await hurt.becomes("unready")
         if unhurt:
-            await everybody_acked(unhurt, within_s=WELL_WITHIN_S)
+            await everybody_acked(unhurt)
         if instead is not None:
-            await instead.becomes("ready", within_s=GRACE * WELL_WITHIN_S)
-            await everybody_acked(people, within_s=GRACE * WELL_WITHIN_S)
+            await instead.becomes("ready")
+            await everybody_acked(people)
         line.mend()
-        began = loop.time()
-        await hurt.becomes("standby" if instead else "ready", within_s=GRACE * WELL_WITHIN_S)
-        well_s = loop.time() - began
-        await everybody_acked(people, within_s=GRACE * WELL_WITHIN_S)
-    return unready_s, well_s
+        with Stopwatch() as well:
+            await hurt.becomes("standby" if instead else "ready")
+        await everybody_acked(people)
+    return unready, well
 
 
-def case(name: str, unready_s: float, well_s: float) -> Case:
+def case(name: str, unready: Stopwatch, well: Stopwatch) -> Case:
     expected = f"unready within {UNREADY_WITHIN_S:g} s, well within {WELL_WITHIN_S:g} s, lost 0"
-    return Case(name, expected, f"unready {unready_s:.1f} s, well {well_s:.1f} s, lost 0")
+    assert unready.seconds < UNREADY_WITHIN_S
+    assert well.seconds < WELL_WITHIN_S
+    return Case(name, expected, f"unready {unready.seconds:.1f} s, well {well.seconds:.1f} s, lost 0")
 
 
 @pytest.mark.long
@@ -109,7 +108,7 @@ async def test_a_line_of_200_ms_there_and_back_slows_everything_down_and_breaks_
     async with crowd(deployment.http, [gateway.url], PEOPLE) as people:
         before = [await program.metric("pulso_bus_reconnects_total") for program in slow]
         async with under_load(people, chance):
-            await more_acks(people, 200, within_s=60)
+            await more_acks(people, 200)
         assert [await program.metric("pulso_bus_reconnects_total") for program in slow] == before
         assert not any(person.refusals for person in people)
         await nothing_is_lost(people, gateway.url)
