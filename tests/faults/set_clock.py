@@ -13,6 +13,8 @@ PLACES = (
     "usr/lib/faketime/libfaketime.so.1",
     "usr/lib64/*/libfaketime.so.1",
 )
+LOOKED_AT_EVERY_S = 1
+"""By each process: to look whenever it wants to know the time would cost half of the machine."""
 
 
 class SetClock:
@@ -28,7 +30,7 @@ class SetClock:
         return {
             "LD_PRELOAD": library(),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_CACHE_DURATION": "1",  # seconds: to look each time would cost half of the machine
+            "FAKETIME_CACHE_DURATION": str(LOOKED_AT_EVERY_S),
             "FAKETIME_DONT_RESET": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",

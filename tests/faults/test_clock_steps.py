@@ -23,7 +23,7 @@ from tests.faults.deployment import Deployment, Program, deployed
 from tests.faults.history import Record, Verdict, judge
 from tests.faults.member import Member
 from tests.faults.people import Person, crowd, everybody_acked, nothing_is_lost, under_load
-from tests.faults.set_clock import SetClock
+from tests.faults.set_clock import LOOKED_AT_EVERY_S, SetClock
 from tests.faults.test_chat import token_of
 from tests.faults.test_clock_killed import seconds_told
 from tests.redis_server import RedisServer
@@ -55,6 +55,11 @@ class Running:
     def now(self) -> float:
         """What everybody's clock says."""
         return datetime.now(UTC).timestamp() + self.clock.offset_s
+
+    async def set_clock(self, offset_s: int) -> None:
+        """Returns once everybody knows."""
+        self.clock.set(offset_s)
+        await asyncio.sleep(2 * LOOKED_AT_EVERY_S)
 
     async def ask(self, path: str, body: Any, token: str = "", cookie: str = "") -> tuple[int, Any, Any]:
         """Status, answer and headers."""
@@ -160,7 +165,7 @@ async def test_sessions_live_on_and_ended_ones_stay_ended(
     cookie = headers["Set-Cookie"].partition(";")[0]
     gone = await token_of(pulso.deployment, pulso.url, "Gone")
     assert (await pulso.ask("auth/logout", {}, gone))[0] == 200
-    pulso.clock.set(STEPS[step])
+    await pulso.set_clock(STEPS[step])
     assert (await pulso.ask("numbers/set", {"value": 1}, gone))[0] == 401
     status, _, _ = await pulso.ask("numbers/set", {"value": 1}, rui["access_token"])
     assert status == (401 if STEPS[step] > 0 else 200)
@@ -168,7 +173,7 @@ async def test_sessions_live_on_and_ended_ones_stay_ended(
     assert status == 200
     assert (await pulso.ask("numbers/set", {"value": 1}, renewed["access_token"]))[0] == 200
     # The mistake is put right: who is out stays out, whatever the gateways remember.
-    pulso.clock.set(0)
+    await pulso.set_clock(0)
     await pulso.gateway.kill()
     await pulso.gateway.start()
     await pulso.gateway.becomes("ready")
