@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -16,6 +16,7 @@ import pytest
 from tests import cases
 from tests.cases import Case
 from tests.faults.deployment import Deployment, Program, deployed
+from tests.faults.disks import SmallDisk, small_disk
 from tests.faults.people import Person, crowd
 from tests.redis_server import RedisServer
 
@@ -46,6 +47,13 @@ def report(request: pytest.FixtureRequest, seed: int) -> Callable[[Case], None]:
         cases.add(request.node, "faults", case)
 
     return add
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """Needs root."""
+    with small_disk(tmp_path / "disk", size_mb=16) as disk:
+        yield disk
 
 
 @pytest.fixture

@@ -83,3 +83,14 @@ async def injected(program: Program, fault: str) -> AsyncIterator[None]:
     finally:
         tracer.send_signal(signal.SIGINT)
         await tracer.communicate()
+
+
+@contextlib.asynccontextmanager
+async def full(disk: SmallDisk, program: Program) -> AsyncIterator[None]:
+    """The program says meanwhile that its disk is full; it is ready by itself when there is room."""
+    disk.fill()
+    await program.becomes("unready")
+    assert "the disk is full" in await program.answer()
+    yield
+    disk.make_room()
+    await program.becomes("ready")
