@@ -39,6 +39,12 @@ abuse: setup  ## hostile input of all kinds, minutes of fuzzing among it; ends i
 	@PULSO_TEST_BROWSER="$$(sh .ci/find-browser)" && export PULSO_TEST_BROWSER && \
 	    PLAYWRIGHT_NODEJS_PATH="$$(command -v node)" $(BIN)/python -m pytest -q -m "not stack" tests/abuse $(ARGS)
 
+# Installs what is missing of the tools that fill disks, drop packets and set clocks; says so where this is not root.
+.PHONY: fault-tools
+fault-tools:
+	@sh .ci/fault-tools
+faults: fault-tools
+
 lint: setup  ## ruff, mypy, import contracts, tsc
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -5,6 +5,9 @@ leave a sign of life, so that each knows its fair share of the shards: two insta
 serve one each, and a new instance is given some without anybody being restarted. An instance that cannot renew
 gives up before its lease runs out; one that is not fit to serve, because it hears no calls, does not renew. Leases
 only choose who serves; two writers are kept apart by the store's lock.
+
+A Redis that answers but takes no change (its disk or its memory is full) renews nothing, and gives nobody a lease:
+who serves goes on serving.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from typing import Any, Final
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
+
+from pulso.resp import is_refusal
 
 LEASE_MS: Final = 3000
 BEAT_S: Final = 0.5
@@ -33,18 +38,23 @@ log = structlog.get_logger(__name__)
 Begin = Callable[[int], Awaitable[None]]
 End = Callable[[int], Awaitable[None]]
 
-# Times are Redis' own, so that instances need not agree on one.
+# Times are Redis' own, so that instances need not agree on one. Where its clock is set back, signs of life from
+# before are of the future, and leases would live on for as long as that: both are cut to what they may be.
 _BEAT: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local is_new = redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], now + ARGV[2], '+inf')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return {redis.call('ZCARD', KEYS[1]), is_new}
 """
 _TAKE: Final = """
 local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+if holder and holder ~= ARGV[1] then
+    if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+    return 0
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
@@ -83,6 +93,7 @@ class Leases:
         self._leaving: set[int] = set()
         self._work: dict[int, asyncio.Task[None]] = {}
         self._renewed_at = 0.0
+        self._is_refused = False
         self._take_from = 0.0
 
     def report_broken(self, shard: int) -> None:
@@ -130,11 +141,17 @@ class Leases:
                         log.warning("lease lost", service=self._service, shard=shard)
                         self.held.discard(shard)
         except (RedisError, OSError, TimeoutError) as fault:
+            if isinstance(fault, ResponseError) and is_refusal(str(fault)):
+                self._go_on(began, str(fault))
+                return 0
             return self._not_renewed(str(fault) or type(fault).__name__)
         if is_new and self._renewed_at:
             self._take_from = began + OTHERS_FIRST_S
         # As of when it was asked for: that is when the lease began to run.
         self._renewed_at = began
+        if self._is_refused:
+            log.info("leases are renewed again", service=self._service)
+        self._is_refused = False
         return -(-self._shards // max(1, int(instances)))
 
     def _not_renewed(self, why: str) -> int:
@@ -144,6 +161,14 @@ class Leases:
         if _now() - self._renewed_at >= GIVE_UP_AFTER_S:
             self.held.clear()
         return 0
+
+    def _go_on(self, began: float, fault: str) -> None:
+        """Nobody is given a lease now: what is held is as good as renewed. Whoever holds one comes first again."""
+        if not self._is_refused:
+            log.warning("leases cannot be renewed, and nobody can take them", service=self._service, fault=fault)
+        self._is_refused = True
+        self._renewed_at = began
+        self._take_from = began + OTHERS_FIRST_S
 
     async def _hold(self, shard: int) -> bool:
         return bool(await self._take(keys=[self._keys[shard]], args=[self._instance, LEASE_MS]))

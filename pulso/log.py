@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
+from pulso import metrics
 from pulso.tracing import add_origin
 
 
@@ -29,8 +32,30 @@ def configure(*, level: str, form: str) -> None:
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=Spared(sys.stderr)),  # type: ignore[arg-type]  # all it uses
         cache_logger_on_first_use=True,
     )
     # Libraries that use the standard module are let through from warnings up.
     logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, format="%(name)s: %(message)s")
+
+
+class Spared:
+    """A stream whose faults are nobody's: what a full disk does not take of the log is lost, and counted.
+
+    Else a request would fail for the line that was to tell of it.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):  # the latter where it was closed
+            metrics.LOG_LINES_LOST.inc()
+            return 0
+
+    def flush(self) -> None:
+        """What could not be written yet may be written by a later one."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()

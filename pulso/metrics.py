@@ -25,6 +25,8 @@ LOOP_LAG_SECONDS = tallies.Histogram(
     "pulso_loop_lag_seconds", "Seconds that the event loop came late to a timer.", (), buckets=SECONDS
 )
 
+LOG_LINES_LOST = Counter("pulso_log_lines_lost", "Lines of the log that its disk or pipe did not take.")
+
 CALLS = tallies.Tally("pulso_calls", "Calls answered by a service.", ("endpoint", "outcome"))
 CALL_SECONDS = tallies.Histogram(
     "pulso_call_seconds", "Seconds from a call's arrival to its reply.", ("endpoint",), buckets=SECONDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +13,15 @@ import hiredis
 
 class LinkDown(Exception):
     """Redis cannot be reached now, or refused a command."""
+
+
+class Refusing(LinkDown):
+    """Redis takes no change now: its disk or its memory is full. It answers, and passes messages on."""
+
+
+def is_refusal(fault: str) -> bool:
+    """Whether this is how Redis says that it takes no change now; a script puts words of its own before it."""
+    return "MISCONF" in fault or "not allowed when used memory" in fault
 
 
 class Connection(asyncio.Protocol):
@@ -90,7 +100,9 @@ async def open_connection(
         if password := options.get("password"):
             await connection.ask(b"AUTH", (options.get("username") or "default").encode(), password.encode())
         else:
-            await connection.ask(b"PING")
+            # A Redis whose own disk is full refuses this one, too, and passes messages on all the same.
+            with contextlib.suppress(Refusing):
+                await connection.ask(b"PING")
     except BaseException:
         # Left open it would stay with Redis, and its end would be taken for that of its successor.
         connection.close()
@@ -108,6 +120,6 @@ def _answer(waiter: asyncio.Future[Any], reply: Any) -> None:
     if waiter.done():
         return
     if isinstance(reply, hiredis.ReplyError):
-        waiter.set_exception(LinkDown(str(reply)))
+        waiter.set_exception((Refusing if is_refusal(str(reply)) else LinkDown)(str(reply)))
     else:
         waiter.set_result(reply)

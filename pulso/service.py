@@ -74,6 +74,7 @@ class _Instance:
         self._count = metrics.SHARDS_ACTIVE.labels(service.contract.service)
         self._announce = asyncio.Event()
         self._failed_at = float("-inf")
+        self._starting: set[Shard] = set()
         self.shards: dict[int, Shard] = {}
         self.on_change: Callable[[], None] = lambda: None
         """Called when shards have come or gone."""
@@ -86,6 +87,9 @@ class _Instance:
 
     def check(self) -> str:
         """Standing by is fine as long as it could serve: a shard that lately did not start says otherwise."""
+        troubles = filter(None, (shard.trouble for shard in (*self._starting, *self.shards.values())))
+        if trouble := next(troubles, ""):
+            return trouble
         if self.shards:
             return OK
         failed_s = asyncio.get_running_loop().time() - self._failed_at
@@ -116,13 +120,16 @@ class _Instance:
     async def begin(self, number: int) -> None:
         bus = self._up.bus
         context = Context(number, self._service.shards, self._data, bus, Push(bus))
-        shard = Shard(self._service, context, lambda: self._leases.report_broken(number))
+        shard = Shard(self._service, context, lambda: self._broke(number))
+        self._starting.add(shard)
         try:
             await shard.begin()
         except BaseException:
-            self._failed_at = asyncio.get_running_loop().time()
+            self._note_failure()
             await shard.end()
             raise
+        finally:
+            self._starting.discard(shard)
         self.shards[number] = shard
         self._shards_changed()
         self._announce.set()
@@ -132,6 +139,13 @@ class _Instance:
         self._shards_changed()
         if shard is not None:
             await shard.end()
+
+    def _broke(self, number: int) -> None:
+        self._note_failure()
+        self._leases.report_broken(number)
+
+    def _note_failure(self) -> None:
+        self._failed_at = asyncio.get_running_loop().time()
 
     def _shards_changed(self) -> None:
         self._count.set(len(self.shards))

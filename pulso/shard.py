@@ -20,12 +20,14 @@ from pulso.contract import Contract
 from pulso.push import Push
 from pulso.router import Router
 from pulso.routes import Routes
-from pulso.store import StoreBusy
+from pulso.store import Store, StoreBusy, open_at
 
 State = TypeVar("State")
 
 STORE_PATIENCE_S: Final = 4.0
 """How long a new holder of a lease waits for the one before to let go of the store."""
+LOOK_EVERY_S: Final = 0.2
+"""How often it is looked whether a store has broken."""
 
 BROKEN_OFF: Final = "restoring.json"
 """Stands in a data folder while a restore puts files in their places: what starts then would make new ones."""
@@ -72,8 +74,15 @@ class Service(Generic[State]):
         self.routes.check(self.contract)
 
 
+class DiskFailed(Exception):
+    """A shard's store has broken while it started."""
+
+
 class Shard:
-    """One shard, active: its state, its router, its inbox, in a task of their own."""
+    """One shard, active: its state, its router, its inbox, in a task of their own.
+
+    It ends by itself when a store of its has broken: what it remembers may not be what is stored.
+    """
 
     def __init__(self, service: Service[Any], context: Context, on_broken: Callable[[], None]) -> None:
         self._service = service
@@ -82,7 +91,16 @@ class Shard:
         self._stop = context.stopping
         self._router: Router[Any] | None = None
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._run(), name=f"{service.contract.service}-{context.shard}")
+        self._is_broken = False
+        name = f"{service.contract.service}-{context.shard}"
+        self._task = asyncio.create_task(self._run(), name=name)
+        self._watch = asyncio.create_task(self._end_when_broken(), name=f"{name}-disk")
+        self._task.add_done_callback(lambda _: self._watch.cancel())
+
+    @property
+    def trouble(self) -> str:
+        """Which of its stores cannot write, and why; empty where all can."""
+        return "; ".join(f"{store.path.name}: {store.trouble}" for store in self._stores() if store.trouble)
 
     @property
     def in_hand(self) -> int:
@@ -93,6 +111,8 @@ class Shard:
         """Returns once calls are taken; raises what kept it from that."""
         await asyncio.wait((self._task, self._started), return_when=asyncio.FIRST_COMPLETED)
         if self._task.done():
+            if self._task.cancelled() and self._is_broken:
+                raise DiskFailed("the disk failed: see above")
             self._task.result()
         self._task.add_done_callback(self._ended)
 
@@ -120,6 +140,18 @@ class Shard:
             self._started.set_result(None)
             await self._stop.wait()
 
+    async def _end_when_broken(self) -> None:
+        while not self._is_broken:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self._is_broken = any(store.is_broken for store in self._stores())
+        if self._started.done():
+            self._stop.set()
+        else:  # it may wait for the store to take what it never will
+            self._task.cancel()
+
+    def _stores(self) -> list[Store]:
+        return [store for path in self._context.files if (store := open_at(path)) is not None]
+
     async def _patiently(self, start: Callable[[], Awaitable[Any]]) -> Any:
         loop = asyncio.get_running_loop()
         until = loop.time() + STORE_PATIENCE_S
@@ -134,7 +166,7 @@ class Shard:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (fault := task.exception()) is not None:
             log.error("shard failed", shard=task.get_name(), exc_info=fault)
-        if not self._stop.is_set():
+        if self._is_broken or not self._stop.is_set():
             self._on_broken()
 
 

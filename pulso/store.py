@@ -1,11 +1,14 @@
 """SQL: one database file with one writer, changes committed in groups.
 
-SQLAlchemy Core over aiosqlite, WAL, `synchronous=FULL`: a change that was answered is on the disk. The file is
-locked exclusively for as long as it is open, which is the fence against a second writer: however confused the
-leases may be, only one process writes. One connection a file (checkpoints included): SQLite before 3.51.3 can
-lose a WAL reset that races with another connection.
+SQLAlchemy Core; a change that was answered is on the disk. The file is locked for as long as it is open, which is
+the fence against a second writer: however confused the leases may be, only one process writes.
 
-Nothing outside this module knows that it is SQLite.
+A disk that is full refuses a change and harms nothing: the store says so (`trouble`), tries again, and goes on.
+A disk that fails to read, write or sync leaves open what it has of the last change, and the operating system may
+take for written what is not. Such a store is broken (`is_broken`): it answers nothing more and has to be opened
+anew, where all that the log beside the file holds is first written into the file and synced.
+
+Nothing outside this module and `pulso.sqlite` knows that it is SQLite.
 """
 
 from __future__ import annotations
@@ -21,12 +24,11 @@ import structlog
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Dialect, ExceptionContext, Executable, event, text
+from sqlalchemy import Connection, Dialect, Executable, text
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.util import await_only
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pulso import metrics
+from pulso import metrics, sqlite
 from pulso.errors import ServiceError
 
 T = TypeVar("T")
@@ -38,6 +40,10 @@ MAX_CHANGES: Final = 512
 
 _UNAVAILABLE: Final = "The store cannot take this right now. Nothing was changed; try again in a moment."
 _INTERRUPTED: Final = "The store was closed meanwhile; it may have been done. Try again in a moment."
+_DOUBTFUL: Final = "The store has failed; it may have been done. Try again in a moment."
+
+TRY_AGAIN_S: Final = 1.0
+"""A store that could not write tries by itself this often, so that it is known to be well when it is."""
 
 CHECKPOINT_PAGES: Final = 1000  # SQLite's own default
 _OPEN: Final[WeakValueDictionary[Path, Store]] = WeakValueDictionary()
@@ -60,6 +66,10 @@ class Store:
         self._turn = asyncio.Lock()
         self._waiting: list[Waiting] = []
         self._closed = False
+        self.trouble = ""
+        """Why nothing can be written now; empty where it can, as far as is known."""
+        self.is_broken = False
+        """Whether the disk has failed: nothing is answered any more, until the file is opened anew."""
         self._wake = asyncio.Event()
         self._commits = metrics.COMMITS.labels(name)
         self._commit_size = metrics.COMMIT_SIZE.labels(name)
@@ -97,8 +107,12 @@ class Store:
 
     async def _pragma(self, text: str) -> Sequence[Any]:
         driver: Any = (await self._connection.get_raw_connection()).driver_connection
-        async with driver.execute(f"PRAGMA {text}") as cursor:
-            return await cursor.fetchone() or ()
+        dialect = self._connection.dialect
+        try:
+            async with driver.execute(f"PRAGMA {text}") as cursor:
+                return await cursor.fetchone() or ()
+        except sqlite.driver_errors(dialect) as fault:
+            raise sqlite.wrapped(text, fault, dialect) from fault
 
     async def write(self, change: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `change` in a transaction and return its result after the commit.
@@ -128,7 +142,7 @@ class Store:
         batch: list[Waiting] = []
         try:
             while self._waiting or not self._closed:
-                await self._wake.wait()
+                await self._woken()
                 while self._waiting:
                     batch, self._waiting = self._waiting[:MAX_CHANGES], self._waiting[MAX_CHANGES:]
                     await self._commit([item for item in batch if not item[1].cancelled()])
@@ -137,6 +151,16 @@ class Store:
             self._closed = True
             for _, committed in [*batch, *self._waiting]:
                 _fail(committed, ServiceError("unavailable", _INTERRUPTED))
+
+    async def _woken(self) -> None:
+        """Returns once something waits; meanwhile a store in trouble finds out whether it still is."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TRY_AGAIN_S if self.trouble else None):
+                    await self._wake.wait()
+                    return
+            with contextlib.suppress(ServiceError):
+                await self._transact([_touched])
 
     def close(self) -> None:
         """Take no more changes; `run` ends once those that wait are committed."""
@@ -161,8 +185,9 @@ class Store:
                 if not committed.done():
                     committed.set_result(result)
             return
-        if len(batch) == 1:
-            _fail(batch[0][1], fault)
+        if len(batch) == 1 or self.is_broken:
+            for _, committed in batch:
+                _fail(committed, fault)
             return
         for item in batch:
             await self._commit([item])
@@ -177,6 +202,9 @@ class Store:
                 except BaseException:
                     await self._connection.rollback()
                     raise
+        if self.trouble:
+            log.info("the store can write again", file=self.path.name)
+            self.trouble = ""
         self._commits.inc()
         self._commit_size.observe(len(changes))
         return results
@@ -184,11 +212,26 @@ class Store:
     @contextlib.asynccontextmanager
     async def _guarded(self) -> AsyncIterator[None]:
         """A full or failing disk is the service's trouble, not a fault of the request."""
+        if self.is_broken:
+            raise ServiceError("unavailable", _UNAVAILABLE)
         try:
             yield
         except OperationalError as fault:
-            log.error("the store failed", fault=str(fault.orig))
-            raise ServiceError("unavailable", _UNAVAILABLE) from fault
+            raise ServiceError("unavailable", self._noted(fault)) from fault
+
+    def _noted(self, fault: OperationalError) -> str:
+        """What a caller is told; the log hears once of each trouble."""
+        trouble = sqlite.trouble_of(fault.orig)
+        if not trouble or trouble != self.trouble:
+            log.error("the store failed", file=self.path.name, fault=str(fault.orig))
+        self.trouble = trouble or self.trouble
+        self.is_broken = sqlite.is_failure(fault.orig)
+        return _DOUBTFUL if self.is_broken else _UNAVAILABLE
+
+
+async def _touched(connection: AsyncConnection) -> None:
+    """Changes nothing, yet has to be written and synced as any change."""
+    await connection.exec_driver_sql("PRAGMA user_version=0")
 
 
 class Many:
@@ -209,24 +252,14 @@ class Many:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         try:
             await driver.executemany(self._sql, rows)
-        except _driver_errors(connection.dialect) as fault:
-            raise _wrapped(self._sql, fault, connection.dialect) from fault
+        except sqlite.driver_errors(connection.dialect) as fault:
+            raise sqlite.wrapped(self._sql, fault, connection.dialect) from fault
 
     def _compiled(self, dialect: Dialect) -> str:
         compiled: Any = self._statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # of every Executable
         if tuple(compiled.positiontup) != self._names:
             raise ValueError(f"the parameters are {compiled.positiontup}, in this order")
         return str(compiled)
-
-
-def _driver_errors(dialect: Dialect) -> type[Exception]:
-    errors: type[Exception] = dialect.loaded_dbapi.Error
-    return errors
-
-
-def _wrapped(sql: str, fault: Exception, dialect: Dialect) -> BaseException:
-    """The driver's fault as SQLAlchemy raises it."""
-    return DBAPIError.instance(sql, None, fault, _driver_errors(dialect), dialect=dialect)
 
 
 @contextlib.asynccontextmanager
@@ -236,7 +269,7 @@ async def open_store(path: Path, *, migrations: Path) -> AsyncIterator[Store]:
     Raises `StoreBusy` where another process has it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = _engine(path)
+    engine = sqlite.engine_of(path)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(engine.dispose)
         with _busy_where_locked(path):
@@ -267,42 +300,6 @@ def _busy_where_locked(path: Path) -> Iterator[None]:
         if "locked" in str(fault.orig):
             raise StoreBusy(f"{path} is open in another process") from fault
         raise
-
-
-def _engine(path: Path) -> AsyncEngine:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", connect_args={"timeout": 0.2})
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def configure(connection: Any, _record: Any) -> None:
-        # The driver's own BEGIN comes too late (before the first write): transactions are begun below.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        try:
-            for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-                cursor.execute(f"PRAGMA {pragma}")
-        except BaseException:
-            connection.close()  # the pool does not know it yet, and would leave its thread running
-            raise
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "handle_error")
-    def keep(context: ExceptionContext) -> None:
-        # A reader that is cancelled does not harm the connection; closing it would let go of the lock.
-        context.is_disconnect = False
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: Connection) -> None:
-        # One visit to the driver's thread instead of the three that SQLAlchemy makes for a statement.
-        driver: Any = connection.connection.driver_connection
-        try:
-            await_only(driver.execute("BEGIN IMMEDIATE"))
-        except _driver_errors(connection.dialect) as fault:
-            raise _wrapped("BEGIN IMMEDIATE", fault, connection.dialect) from fault
-        except BaseException:
-            await_only(driver.rollback())  # whoever was cancelled meanwhile may have begun it all the same
-            raise
-
-    return engine
 
 
 def _migrating() -> asyncio.Lock:

@@ -23,8 +23,8 @@ ALGORITHM: Final = "EdDSA"
 
 MAX_TOKEN_BYTES: Final = 4096
 MAX_REMEMBERED: Final = 10_000
-CLOCK_SKEW_S: Final = 60
-"""How far ahead of ours the signer's clock may be. A token's end is exact."""
+CLOCK_SKEW_S: Final = 3600
+"""How far ahead of ours the signer's clock may be, or ours was set back since. A token's end is exact."""
 
 Kind = Literal["guest", "user", "admin"]
 Word = Annotated[str, msgspec.Meta(min_length=1)]

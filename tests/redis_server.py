@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 from typing import IO, Final
@@ -19,10 +21,11 @@ START_TIMEOUT_S: Final = 60.0
 class RedisServer:
     """Listens on a Unix socket in `folder`, which must have a short path; keeps nothing on the disk."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
         self.socket = folder / "r.sock"
         self.url = f"unix://{self.socket}"
         self._folder = folder
+        self._environ = {**os.environ, **(environ or {})}
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, *options: str) -> None:
@@ -30,6 +33,7 @@ class RedisServer:
         self._process = subprocess.Popen(
             [find_server(), "--port", "0", "--unixsocket", str(self.socket), "--save", "", *options],
             cwd=self._folder,
+            env=self._environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

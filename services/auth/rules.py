@@ -28,8 +28,8 @@ MAX_PASSWORD_BYTES: Final = 1024
 SEEN_EVERY_MS: Final = 60 * SECOND_MS
 """A session's last use is written down at most this often."""
 
-TRUST_MARGIN_MS: Final = 60 * SECOND_MS
-"""An ended session is told of this much longer than its last token lives: clocks differ."""
+TRUST_MARGIN_MS: Final = 3600 * SECOND_MS
+"""An ended session is told of this much longer than its last token lives: clocks differ, or are set wrong."""
 
 _GUEST_LETTERS: Final = "23456789ACDEFGHJKLMNPQRTUVWXYZ"  # none that is easily taken for another
 

@@ -34,12 +34,21 @@ class Files:
     """`prefix` is what the names of our files begin with: the folder may hold those of others."""
 
     def __init__(
-        self, store: FileStore, settings: ChatSettings, *, prefix: str, now: Callable[[], datetime]
+        self,
+        store: FileStore,
+        settings: ChatSettings,
+        *,
+        prefix: str,
+        now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._settings = settings
         self._prefix = prefix
         self._now = now
+        self.clock = clock
+        """Seconds that pass, whatever is done to the time of day."""
+        self._began_ms = rules.milliseconds(now()) - int(clock() * 1000)
 
     async def allowance(self, owner: str) -> Allowance:
         """Raises `ServiceError("too_large")` where the user has no room left."""
@@ -68,25 +77,29 @@ class Files:
 
     async def sweep(self) -> None:
         """Remove files that no message has named in time, those that are too old, and those that nobody knows."""
-        now_ms = rules.milliseconds(self._now())
+        now_ms = self._surely_ms()
         days = self._settings.chat_file_days
         stale = await self._store.take_stale(
             unclaimed_before_ms=now_ms - UNCLAIMED_FOR_S * 1000,
             claimed_before_ms=now_ms - days * DAY_MS if days else 0,
         )
-        old = await asyncio.to_thread(_old_files, self._settings.uploads, f"{self._prefix}-")
+        old = await asyncio.to_thread(_old_files, self._settings.uploads, f"{self._prefix}-", now_ms / 1000)
         unknown = await self._store.unknown(old)
         if stale or unknown:
             await asyncio.to_thread(_remove, self._settings.uploads, {*stale, *unknown})
             log.info("files removed", stale=len(stale), unknown=len(unknown))
 
+    def _surely_ms(self) -> int:
+        """No later than it is: a clock that is set forward makes no file older than it is."""
+        return min(rules.milliseconds(self._now()), self._began_ms + int(self.clock() * 1000))
+
     def _full(self) -> ServiceError:
         return ServiceError("too_large", f"Your files would have more than {self._settings.chat_user_mb} MB.")
 
 
-def _old_files(folder: Path, prefix: str) -> list[str]:
+def _old_files(folder: Path, prefix: str, now_s: float) -> list[str]:
     """Our files, also those under way, that were last written to so long ago that nobody can claim them."""
-    oldest = time.time() - UNCLAIMED_FOR_S
+    oldest = now_s - UNCLAIMED_FOR_S
     try:
         found = list(folder.iterdir())
     except FileNotFoundError:

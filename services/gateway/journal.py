@@ -182,9 +182,12 @@ class Journal:
     async def adopt(self) -> None:
         """Take over what gateways have left that are gone: killed, or stopped while the service was away."""
         async with self._turn:
-            for gateway in await self._in_thread(self._others):
-                with contextlib.suppress(SpoolTaken):
-                    self._left[gateway] = await self._opened(gateway)
+            try:
+                for gateway in await self._in_thread(self._others):
+                    with contextlib.suppress(SpoolTaken):
+                        self._left[gateway] = await self._opened(gateway)
+            except OSError as fault:  # a full or failing disk: it is looked at again soon
+                log.warning("a journal that was left cannot be taken over", fault=str(fault))
 
     def _others(self) -> list[str]:
         if not self._spools.exists():

@@ -32,7 +32,13 @@ log = structlog.get_logger(__name__)
 _HIT: Final = """
 local count = redis.call('INCRBY', KEYS[1], ARGV[1])
 if count == tonumber(ARGV[1]) then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
-return {count, redis.call('TTL', KEYS[1])}
+local left = redis.call('TTL', KEYS[1])
+-- Redis' clock was set back: nobody waits for longer than the window for that.
+if left > tonumber(ARGV[2]) then
+    redis.call('EXPIRE', KEYS[1], ARGV[2])
+    left = tonumber(ARGV[2])
+end
+return {count, left}
 """
 
 

@@ -34,8 +34,8 @@ SECURE_COOKIE: Final = "__Host-pulso_session"
 REMEMBER_S: Final = 15.0
 MAX_REMEMBERED: Final = 20_000
 TRUST_AGAIN_S: Final = 0.25
-CLOCK_MARGIN_S: Final = 60.0
-"""An ended session is remembered this much longer than its last token lives: clocks differ."""
+CLOCK_MARGIN_S: Final = 3600.0
+"""An ended session is remembered this much longer than its last token lives: clocks differ, and are set back."""
 UNKNOWN_KEY_PAUSE_S: Final = 5.0
 
 log = structlog.get_logger(__name__)

@@ -6,8 +6,8 @@ Each shard knows its own users. Shard 0 tells the watchers; the others send it t
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -27,7 +27,7 @@ PARTS_TOPIC: Final = "numbers.parts"
 """From shard to shard only: it is not in the contract, and no connection ever joins it."""
 
 PART_AHEAD_S: Final = 0.2
-PART_LIVES: Final = timedelta(seconds=2.5)
+PART_LIVES_S: Final = 2.5
 """How long a part stands in for the next one: a shard that falls silent leaves the board."""
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ async def showing(context: Context, active: Active) -> AsyncIterator[None]:
     parts = Parts(context.shards)
     channel = context.bus.channels.topic(PARTS_TOPIC)
     if context.shards > 1:
-        await context.bus.listen(channel, lambda batch: parts.take(batch, context.now()))
+        await context.bus.listen(channel, lambda batch: parts.take(batch, time.monotonic()))
     try:
         async with running(_publish(context, active, parts)):
             yield
@@ -62,20 +62,20 @@ async def showing(context: Context, active: Active) -> AsyncIterator[None]:
 
 
 class Parts:
-    """What the other shards have sent lately: one part each."""
+    """What the other shards have sent lately: one part each. Times are seconds of a clock that is never set."""
 
     def __init__(self, shards: int) -> None:
         self._shards = shards
-        self._parts: dict[int, tuple[datetime, Board]] = {}
+        self._parts: dict[int, tuple[float, Board]] = {}
         self._decoder = msgspec.json.Decoder(Part)
 
-    def take(self, batch: list[Envelope], now: datetime) -> None:
+    def take(self, batch: list[Envelope], now: float) -> None:
         for envelope in batch:
             if isinstance(envelope, Tell) and (part := self._decoded(envelope.payload)) is not None:
                 self._parts[part.shard] = (now, part.board)
 
-    def fresh(self, now: datetime) -> list[Board]:
-        return [board for came, board in self._parts.values() if now - came <= PART_LIVES]
+    def fresh(self, now: float) -> list[Board]:
+        return [board for came, board in self._parts.values() if now - came <= PART_LIVES_S]
 
     def _decoded(self, payload: bytes) -> Part | None:
         """None for what no shard of this service sends: it must not end the board."""
@@ -90,12 +90,11 @@ class Parts:
 
 async def _publish(context: Context, active: Active, parts: Parts) -> None:
     async for _ in whole_seconds(context.now):
-        now = context.now()
-        board = merged([board_of(active.rows(now)), *parts.fresh(now)])
+        board = merged([board_of(active.rows()), *parts.fresh(time.monotonic())])
         context.push.to_topic(contract.BOARD.name, contract.BOARD_EVENT, board)
 
 
 async def _contribute(context: Context, active: Active) -> None:
     async for _ in whole_seconds(context.now, ahead_s=PART_AHEAD_S):
-        part = Part(context.shard, board_of(active.rows(context.now())))
+        part = Part(context.shard, board_of(active.rows()))
         context.push.to_topic(PARTS_TOPIC, PART, part)

@@ -59,12 +59,12 @@ class Numbers:
         held = self._held(final)
         unknown = [user for user in final if user not in held]
         save = self._last.save_values if what == "value" else self._last.save_steps
-        at = self._now()
-        found = await save({user: change.number for user, change in final.items()}, at, and_read=unknown)
+        numbers = {user: change.number for user, change in final.items()}
+        found = await save(numbers, self._now(), and_read=unknown)
         # From here on nothing waits, so that changes are remembered and told in the order of their commits.
         for user, change in final.items():
             standing = self._remembered(user, held, found)
-            standing.name, standing.changed_at = change.caller.name, at
+            standing.name = change.caller.name
             if what == "value":
                 standing.value = change.number
             else:
@@ -85,4 +85,4 @@ class Numbers:
         if standing is not None:
             return standing
         stored = found[user]
-        return Standing("", stored.value, stored.step, self._now())
+        return Standing("", stored.value, stored.step)

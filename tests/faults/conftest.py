@@ -16,6 +16,7 @@ import pytest
 from tests import cases
 from tests.cases import Case
 from tests.faults.deployment import Deployment, Program, deployed
+from tests.faults.disks import SmallDisk, small_disk
 from tests.faults.people import Person, crowd
 from tests.redis_server import RedisServer
 
@@ -58,6 +59,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         name = item.name.removeprefix("test_").replace("_", " ")
         seen = "so it is" if outcome.get_result().passed else "FAILED"
         cases.add(item, SUITE, Case(name, "so it is", f"{seen}, in {call.duration:.0f} s"))
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """Needs root."""
+    with small_disk(tmp_path / "disk", size_mb=16) as disk:
+        yield disk
 
 
 @pytest.fixture

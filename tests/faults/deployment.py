@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
@@ -27,17 +29,32 @@ ASK_AGAIN_S: Final = 0.1
 PEPPER: Final = "a pepper for tests that is long enough"
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a program runs: the address that it listens on, and the command that runs others there."""
+
+    address: str
+    inside: tuple[str, ...] = ()
+
+
+HERE: Final = Place("127.0.0.1")
+
+
 class Program:
     """One `python -m services.<name>` with a log of its own, which outlives its restarts."""
 
-    def __init__(self, service: str, environ: Mapping[str, str], log: Path, http: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, service: str, environ: Mapping[str, str], log: Path, http: aiohttp.ClientSession, place: Place
+    ) -> None:
         self.service = service
         self.log = log
+        self.place = place
         self.port, self._ops_port = free_port(), free_port()
         self._environ = {
             **environ,
             "PULSO_OPS_PORT": str(self._ops_port),
-            **({"PULSO_PORT": str(self.port)} if service == "gateway" else {}),
+            "PULSO_OPS_HOST": place.address,
+            **({"PULSO_PORT": str(self.port), "PULSO_HOST": place.address} if service == "gateway" else {}),
         }
         self._http = http
         self._process: Process | None = None
@@ -45,12 +62,17 @@ class Program:
     @property
     def url(self) -> str:
         """Where a gateway is reached."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.place.address}:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     async def start(self) -> None:
         """Returns once the process is spawned: it may take a while until it is ready."""
         with self.log.open("ab") as log:
-            self._process = await spawn(self.service, self._environ, log)
+            self._process = await spawn(self.service, self._environ, log, inside=self.place.inside)
 
     async def kill(self) -> None:
         """As with -9: nothing is said to anybody."""
@@ -71,7 +93,7 @@ class Program:
         """`ready`, `standby`, `unready`; `away` where nobody answers on the ops port."""
         timeout = aiohttp.ClientTimeout(total=2)
         try:
-            async with self._http.get(f"http://127.0.0.1:{self._ops_port}/readyz", timeout=timeout) as response:
+            async with self._http.get(f"{self._ops_url}/readyz", timeout=timeout) as response:
                 status = str((await response.json())["status"])
         except (aiohttp.ClientError, TimeoutError):
             return "away"
@@ -80,8 +102,22 @@ class Program:
 
     async def metrics(self) -> str:
         """As Prometheus reads them."""
-        async with self._http.get(f"http://127.0.0.1:{self._ops_port}/metrics") as response:
+        async with self._http.get(f"{self._ops_url}/metrics") as response:
             return await response.text()
+
+    async def answer(self) -> str:
+        """What it says of all that it depends on."""
+        async with self._http.get(f"{self._ops_url}/readyz") as response:
+            return await response.text()
+
+    async def metric(self, name: str) -> float:
+        """The sum of a metric over all its labels."""
+        lines = (await self.metrics()).splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}[ {{]", line))
+
+    @property
+    def _ops_url(self) -> str:
+        return f"http://{self.place.address}:{self._ops_port}"
 
     async def becomes(self, *statuses: str, within_s: float | None = None) -> None:
         async def is_it() -> bool:
@@ -116,8 +152,12 @@ class Program:
 class Deployment:
     """The programs of one Pulso, with what they share: a Redis, a prefix and a folder for the databases."""
 
-    def __init__(self, redis: RedisServer, folder: Path, http: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, redis: RedisServer, folder: Path, http: aiohttp.ClientSession, environ: Mapping[str, str]
+    ) -> None:
         self.redis = redis
+        self.expected: set[str] = set()
+        """Events that may be logged as errors here: a disk that fails is worth one."""
         self.http = http
         self.programs: list[Program] = []
         self.data = folder / "data"
@@ -130,14 +170,17 @@ class Deployment:
             "PULSO_BCRYPT_COST": "4",
             "PULSO_LIMIT_GUESTS_PER_MINUTE": "0",
             "PULSO_LIMIT_EVENTS_PER_SECOND": "0",
+            **environ,
         }
         self.data.mkdir()
 
-    async def start(self, service: str, **settings: object) -> Program:
-        """Spawn one more program, with further PULSO_* settings."""
+    async def start(
+        self, service: str, *, place: Place = HERE, logs: Path | None = None, **settings: object
+    ) -> Program:
+        """Spawn one more program, with further PULSO_* settings, its log perhaps in another folder."""
         more = {f"PULSO_{name.upper()}": str(value) for name, value in settings.items()}
-        log = self._folder / f"{service}-{len(self.programs)}.log"
-        program = Program(service, {**self._environ, **more}, log, self.http)
+        log = (logs or self._folder) / f"{service}-{len(self.programs)}.log"
+        program = Program(service, {**self._environ, **more}, log, self.http, place)
         self.programs.append(program)
         await program.start()
         return program
@@ -152,15 +195,18 @@ class Deployment:
         await asyncio.gather(*(program.kill() for program in self.programs))
 
     def complaints(self) -> list[str]:
-        return [line for program in self.programs for line in program.complaints()]
+        lines = [line for program in self.programs for line in program.complaints()]
+        return [line for line in lines if not any(f'"event": "{event}"' in line for event in self.expected)]
 
 
 @contextlib.asynccontextmanager
-async def deployed(redis: RedisServer, folder: Path) -> AsyncIterator[Deployment]:
+async def deployed(
+    redis: RedisServer, folder: Path, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Deployment]:
     """A Pulso of which nothing runs yet. All of it is killed at the end, and its logs must hold no error."""
     # Cookies would stand in for the tokens that people come with here.
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-        deployment = Deployment(redis, folder, http)
+        deployment = Deployment(redis, folder, http, environ or {})
         try:
             yield deployment
         finally:
@@ -168,11 +214,13 @@ async def deployed(redis: RedisServer, folder: Path) -> AsyncIterator[Deployment
         assert deployment.complaints() == []
 
 
-async def spawn(service: str, settings: Mapping[str, str], errors: IO[bytes] | int) -> Process:
+async def spawn(
+    service: str, settings: Mapping[str, str], errors: IO[bytes] | int, *, inside: Sequence[str] = ()
+) -> Process:
     """`python -m services.<service>` with these PULSO_* settings and no others."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PULSO_")}
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", f"services.{service}",
+        *inside, sys.executable, "-m", f"services.{service}",
         cwd=REPOSITORY,
         env={**clean, **settings},
         stdin=asyncio.subprocess.DEVNULL,

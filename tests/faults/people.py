@@ -196,7 +196,7 @@ async def more_acks(people: Sequence[Person], count: int, *, within_s: float | N
     await eventually(lambda: sum(person.acks for person in people) >= until, within_s=within_s)
 
 
-async def everybody_acked(people: Sequence[Person], *, within_s: float) -> None:
+async def everybody_acked(people: Sequence[Person], *, within_s: float | None = None) -> None:
     """Returns once each of them got one more acknowledgement."""
     before = {person.name: person.acks for person in people}
     await eventually(lambda: all(person.acks > before[person.name] for person in people), within_s=within_s)

@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from redis.asyncio import Redis
 
-from pulso.lease import Leases, redis_client
+from pulso.lease import GIVE_UP_AFTER_S, Leases, redis_client
 from tests.conftest import REPOSITORY
 from tests.redis_server import RedisServer, await_line
 from tests.waiting import PATIENCE_S, eventually
@@ -80,7 +81,7 @@ class House:
         """An instance in a process of its own; it says `begin` and `end` with the shard."""
         script = f"""
             import asyncio
-            from pulso.lease import Leases, redis_client
+            from pulso.lease import GIVE_UP_AFTER_S, Leases, redis_client
 
             async def say(word, shard):
                 print(word, shard, flush=True)
@@ -257,3 +258,37 @@ async def held_for(url: str, house: House, instance: Instance, shards: set[int],
                     return False
             await asyncio.sleep(0.05)
     return True
+
+
+async def test_a_dead_holders_lease_ends_in_time_though_the_clock_of_redis_was_set_back(redis_url: str) -> None:
+    house = House(redis_url, 1)
+    async with redis_client(redis_url) as redis:
+        five_minutes_ms = 300_000
+        later = time.time() * 1000 + five_minutes_ms
+        await redis.set(f"{house.prefix}:lease:echo:0", "dead", px=five_minutes_ms)
+        await redis.zadd(f"{house.prefix}:instances:echo", {"dead": later})
+        async with house.instance() as alive:
+            await settled(alive, shards=1)
+            assert await redis.zrange(f"{house.prefix}:instances:echo", 0, -1) == [alive.name.encode()]
+
+
+async def test_who_serves_goes_on_while_redis_takes_no_change(own_redis: RedisServer) -> None:
+    """Its disk or its memory is full: nobody else can be given the lease either."""
+    house = House(own_redis.url, 1)
+    async with house.instance() as first, redis_client(own_redis.url) as redis:
+        await settled(first, shards=1)
+        await redis.config_set("maxmemory", 1)
+        try:
+            async with house.instance() as second:
+                await asyncio.sleep(GIVE_UP_AFTER_S + 1)
+                assert first.serves == {0}
+                assert second.serves == set()
+                await redis.config_set("maxmemory", 0)
+                await eventually(lambda: lease_of(redis, house))
+                assert (first.serves, second.serves) == ({0}, set())
+        finally:
+            await redis.config_set("maxmemory", 0)
+
+
+async def lease_of(redis: Redis, house: House) -> bytes:
+    return bytes(await redis.get(f"{house.prefix}:lease:echo:0") or b"")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ from pulso.probes import Health
 from pulso.service import serve
 from pulso.settings import KitSettings
 from pulso.shard import Context, Service
-from pulso.store import StoreBusy
+from pulso.store import Store, StoreBusy, open_store
 from tests.kit import echo
 from tests.kit.echo import GUEST, SAY, Echo, Words
 from tests.redis_server import RedisServer
@@ -236,3 +237,47 @@ async def test_context_names_the_file_of_each_shard(kit: KitSettings, party: Con
     second = Context(1, 2, kit.data, party.bus, None)
     assert one.file("numbers").name == "numbers.sqlite3"
     assert second.file("numbers") != Context(0, 2, kit.data, party.bus, None).file("numbers")
+
+
+MIGRATION = """
+revision = "0001"
+down_revision = None
+def upgrade():
+    pass
+"""
+
+
+@pytest.fixture
+def migrations(tmp_path: Path) -> Path:
+    folder = tmp_path / "migrations"
+    (folder / "versions").mkdir(parents=True)
+    (folder / "versions" / "0001.py").write_text(MIGRATION, encoding="utf-8")
+    return folder
+
+
+async def test_shard_whose_disk_failed_ends_and_starts_anew(
+    kit: KitSettings, party: Connected, migrations: Path
+) -> None:
+    """First while it starts and waits for the store, then while it serves."""
+    stores: list[Store] = []
+
+    @contextlib.asynccontextmanager
+    async def start(context: Context) -> AsyncIterator[Echo]:
+        async with open_store(context.file("echo"), migrations=migrations) as store:
+            stores.append(store)
+            if len(stores) == 1:
+                await asyncio.Event().wait()  # as a loop that tries again until it is stored
+            yield Echo()
+
+    async with serving(kit, Service(echo.CONTRACT, echo.routes, start)) as served:
+        await eventually(lambda: stores)
+        stores[0].is_broken = True
+        await eventually(lambda: "does not start" in str(served.health.report()))
+        await served.ready()
+        stores[1].trouble = "the disk is full"
+        assert served.health.report()["echo.shards"] == "echo.sqlite3: the disk is full"
+        assert served.health.status() == "unready"
+        stores[1].is_broken = True
+        await eventually(lambda: len(stores) == 3)
+        await served.ready()
+        assert await say(party, "back") == Words("back")

@@ -141,6 +141,17 @@ async def test_what_nobody_claims_within_an_hour_is_removed_and_what_is_others_s
         assert answer["error"]["code"] == "not_found"
 
 
+async def test_a_clock_that_is_set_forward_makes_no_file_older(place: Place) -> None:
+    ana = await place.person("Ana")
+    _, body = await ana.upload(("a.png", PNG))
+    place.chat.later = timedelta(seconds=2 * UNCLAIMED_FOR_S)
+    assert place.chat.state is not None
+    await place.chat.state.files.sweep()
+    async with ana.tab() as tab:
+        await tab.join()
+        assert "error" not in await tab.say("look", files=[body["files"][0]["id"]])
+
+
 async def test_files_of_messages_are_kept_for_so_many_days(kit: KitSettings) -> None:
     async with place_of(kit, gateways=1, chat_file_days=7) as place:
         ana = await place.person("Ana")
@@ -164,7 +175,8 @@ async def fetched(place: Place, url: str, gateway: int = 0, **headers: str) -> t
 
 async def swept(place: Place, *, seconds: int) -> None:
     """What a sweep does that much later."""
-    place.chat.later = timedelta(seconds=seconds)
     assert place.chat.state is not None
-    await place.chat.state.files.sweep()
-    place.chat.later = timedelta()
+    files = place.chat.state.files
+    place.chat.later, files.clock = timedelta(seconds=seconds), lambda: time.monotonic() + seconds
+    await files.sweep()
+    place.chat.later, files.clock = timedelta(), time.monotonic

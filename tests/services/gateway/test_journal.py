@@ -261,6 +261,23 @@ async def test_a_disk_that_cannot_be_written_leaves_the_way_through_redis(
         assert await stream.numbers() == [1]
 
 
+async def test_what_was_left_on_a_disk_that_fails_is_left_for_later(
+    opened: Opened, stream: Stream, spools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    (spools / "gone").mkdir(parents=True)
+    async with opened() as living:
+        with monkeypatch.context() as disk:
+            disk.setattr("services.gateway.spool._locked", fails)
+            await living.adopt()
+        await living.adopt()
+        write(living, 1)
+        await living.flush()
+        assert await stream.numbers() == [1]
+
+
 async def test_a_spool_folder_that_cannot_be_made_holds_records_in_memory(
     opened: Opened, stream: Stream, spools: Path
 ) -> None:

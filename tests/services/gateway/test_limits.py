@@ -72,6 +72,18 @@ async def test_attempts_are_counted_by_all_gateways_together(kit: KitSettings) -
         await other.check("rui")
 
 
+async def test_nobody_waits_longer_because_the_clock_of_redis_was_set_back(kit: KitSettings) -> None:
+    async with redis_client(kit.redis_url) as redis:
+        attempts = Attempts(redis, prefix=kit.redis_prefix, kind="login", limit=1, clock=lambda: 0.0)
+        await attempts.count("ana")
+        (key,) = await redis.keys(f"{kit.redis_prefix}:limit:*")
+        await redis.expire(key, WINDOW_S + 300)  # what is left of it then
+        with pytest.raises(ServiceError) as refused:
+            await attempts.check("ana")
+        assert refused.value.retry_after_s == WINDOW_S
+        assert await redis.ttl(key) <= WINDOW_S
+
+
 async def test_checking_counts_nothing(kit: KitSettings) -> None:
     async with redis_client(kit.redis_url) as redis:
         attempts = Attempts(redis, prefix=kit.redis_prefix, kind="login", limit=1, clock=lambda: 0.0)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
-from services.numbers.active import ACTIVE_FOR, Active, Standing
+from services.numbers.active import ACTIVE_FOR_S, Active, Standing
 from services.numbers.contract import BoardRow
-
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-SECOND = timedelta(seconds=1)
+from tests.ticking import Ticking
 
 
 def test_users_leave_when_nothing_of_theirs_has_changed_for_a_while() -> None:
-    active = Active()
-    active.put("ana", Standing("Ana", 1, 1, NOON))
-    active.put("rui", Standing("Rui", 2, 1, NOON))
-    active.put("ana", Standing("Ana", 3, 1, NOON + SECOND))
-    assert {row.user for row in active.rows(NOON + ACTIVE_FOR)} == {"Ana", "Rui"}
-    assert active.rows(NOON + ACTIVE_FOR + SECOND) == [BoardRow("Ana", 3, 1)]
+    clock = Ticking()
+    active = Active(clock=clock)
+    active.put("ana", Standing("Ana", 1, 1))
+    active.put("rui", Standing("Rui", 2, 1))
+    clock.seconds += 1
+    active.put("ana", Standing("Ana", 3, 1))
+    clock.seconds = ACTIVE_FOR_S
+    assert {row.user for row in active.rows()} == {"Ana", "Rui"}
+    clock.seconds += 1
+    assert active.rows() == [BoardRow("Ana", 3, 1)]
     assert active.get("rui") is None
-    assert active.rows(NOON + ACTIVE_FOR + 2 * SECOND) == []
+    clock.seconds += 1
+    assert active.rows() == []
 
 
 def test_longest_unchanged_user_makes_room_past_the_limit() -> None:
     active = Active(limit=2)
     for user in ("ana", "rui", "ana", "bruno"):
-        active.put(user, Standing(user, 0, 1, NOON))
-    assert {row.user for row in active.rows(NOON)} == {"ana", "bruno"}
+        active.put(user, Standing(user, 0, 1))
+    assert {row.user for row in active.rows()} == {"ana", "bruno"}

@@ -12,7 +12,7 @@ from pulso.contract import shard_of
 from pulso.message import Envelope, Probe, Tell
 from pulso.settings import KitSettings
 from services.numbers import contract
-from services.numbers.board import PART, PART_LIVES, Part, Parts
+from services.numbers.board import PART, PART_LIVES_S, Part, Parts
 from services.numbers.contract import Board, BoardRow
 from services.numbers.rules import board_of
 from tests.services.numbers.conftest import Gateway, gateway_on, served
@@ -85,15 +85,15 @@ def part(shard: int, board: Board) -> Tell:
 
 def test_a_shard_that_falls_silent_leaves_the_board() -> None:
     parts = Parts(3)
-    parts.take([part(1, board_of([BoardRow("Ana", 1, 1)])), part(2, board_of([]))], NOON)
-    parts.take([part(2, board_of([BoardRow("Rui", 2, 1)]))], NOON + PART_LIVES)
-    assert [board.values[0].user for board in parts.fresh(NOON + PART_LIVES)] == ["Ana", "Rui"]
-    assert [board.values[0].user for board in parts.fresh(NOON + 1.5 * PART_LIVES)] == ["Rui"]
+    parts.take([part(1, board_of([BoardRow("Ana", 1, 1)])), part(2, board_of([]))], 0.0)
+    parts.take([part(2, board_of([BoardRow("Rui", 2, 1)]))], PART_LIVES_S)
+    assert [board.values[0].user for board in parts.fresh(PART_LIVES_S)] == ["Ana", "Rui"]
+    assert [board.values[0].user for board in parts.fresh(1.5 * PART_LIVES_S)] == ["Rui"]
 
 
 def test_what_no_shard_sends_is_left_out() -> None:
     parts = Parts(2)
     strange = [part(shard, board_of([])) for shard in (-1, 0, 2)] + [part(1, Board(1, [], [1]))]
     payloads = [b"", b"{}", b"\xff", b"[" * 100_000, b'{"x": ' + b"[" * 100_000, b'{"shard": 1, "board": null}']
-    parts.take([*strange, *(Tell(PART.name, payload) for payload in payloads), Probe(1)], NOON)
-    assert parts.fresh(NOON) == []
+    parts.take([*strange, *(Tell(PART.name, payload) for payload in payloads), Probe(1)], 0.0)
+    assert parts.fresh(0.0) == []
