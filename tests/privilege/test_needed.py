@@ -62,6 +62,7 @@ async def test_every_part_does_its_work_as_its_own_user(guarded: Guarded, tmp_pa
     ]
     assert {name for name, _ in parts} == {*SERVICES, "gateway"}
     with guarded.auditor() as auditor:
+        auditor.ask("FLUSHALL")  # what other tests have left
         auditor.ask("ACL", "LOG", "RESET")
         running = [
             asyncio.create_task(run(kit_of(name), health))
@@ -93,7 +94,8 @@ async def _a_day(urls: list[str]) -> None:
             for tab, url in zip(tabs, urls, strict=True):
                 await tab.connect(url, auth={"token": token})
             for event, payload in (
-                ("numbers:set", {"value": 37}), ("numbers:even", {}), ("numbers:watch", {}), ("presence:watch", {}),
+                ("numbers:set", {"value": 37}), ("numbers:even", {}), ("numbers:watch", {}),
+                ("presence:watch", {}),
                 ("sales:watch", {}), ("clock:now", {}), ("chat:join", {"room": "sala-1"}),
                 ("chat:typing", {"typing": True}), ("chat:join", {"room": "sala-2"}),
             ):  # fmt: skip
