@@ -119,7 +119,8 @@ def said(username, *words):
 own = os.environ["PULSO_REDIS_USERNAME"]
 print(said(own, "PING"))
 for words in (
-    ("PUBLISH", "pulso:svc:auth:0", "x"), ("PUBLISH", "pulso:identity", "x"), ("PUBLISH", "pulso:topic:chat.x", "x"),
+    ("PUBLISH", "pulso:svc:auth:0", "x"), ("PUBLISH", "pulso:identity", "x"),
+    ("PUBLISH", "pulso:topic:chat.x", "x"),
     ("SUBSCRIBE", "pulso:svc:auth:0"), ("SUBSCRIBE", "pulso:gw:gw-1"), ("PUBLISH", "pulso:files:auth:0", "x"),
     ("SET", "pulso:manifest:auth", "x"), ("GET", "pulso:lease:auth:0"), ("FLUSHALL",), ("CONFIG", "GET", "*"),
     ("KEYS", "*"), ("ACL", "LIST"), ("EVAL", "return 1", "0"), ("SHUTDOWN",), ("CLIENT", "LIST"),
