@@ -16,7 +16,7 @@ PEERS := bench/node/node_modules/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up test faults lint format bench stack-test lock clean
+.PHONY: help setup up test faults audit sbom lint format bench stack-test lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/make \1:/p' $(MAKEFILE_LIST)
@@ -35,7 +35,15 @@ test: setup  ## every test that needs no container engine; flags for pytest go i
 faults: setup  ## what is killed at random for minutes and loses nothing; ends in a table. FAULTS_SEED=n repeats a run
 	$(BIN)/python -m pytest -q -m long tests/faults $(ARGS)
 
-lint: setup  ## ruff, mypy, import contracts, tsc
+audit: setup  ## the locks (pinned, hashed, licences), bandit, hadolint; needs no network
+	$(BIN)/python -m supply.audit
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml pulso services cli bench supply
+	$(BIN)/hadolint Dockerfile
+
+sbom: setup  ## the list of all locked packages (CycloneDX), in dist/sbom.cdx.json
+	$(BIN)/python -m supply.sbom dist/sbom.cdx.json
+
+lint: audit  ## ruff, mypy, import contracts, tsc, and what `make audit` does
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
