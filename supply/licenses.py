@@ -24,7 +24,8 @@ def of_installed(name: str) -> str:
         return about["License-Expression"]
     classified = [c.rpartition(" :: ")[2] for c in about.get_all("Classifier", []) if c.startswith("License ::")]
     named = [text for text in classified if text != "OSI Approved"]
-    return " AND ".join(named) or (about["License"] if "License" in about else "").strip().partition("\n")[0]
+    stated = about.get_all("License", [])
+    return " AND ".join(named) or "".join(stated[:1]).strip().partition("\n")[0]
 
 
 def is_fit(text: str) -> bool:

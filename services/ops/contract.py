@@ -11,8 +11,8 @@ from pulso.reports import Report
 
 Level = Literal["ok", "warning", "critical"]
 ProblemCode = Literal[
-    "no_gateway", "unserved", "silent", "unready", "slow_loop", "failing", "disk", "redis_memory", "redis_away", "redis_evicts",
-    "versions", "journal_dropped",
+    "no_gateway", "unserved", "silent", "unready", "slow_loop", "failing", "disk", "redis_memory", "redis_away",
+    "redis_evicts", "versions", "journal_dropped",
 ]  # fmt: skip
 
 
