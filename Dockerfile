@@ -25,6 +25,7 @@ ENV PATH=/venv/bin:$PATH \
 # A new volume takes over the owner of the folder that it is mounted on: so no process ever needs to be root.
 RUN install -d -o 10001 -g 10001 -m 0750 \
         /data /uploads /redis-data /run/secrets /run/secrets/auth /run/secrets/redis \
+        /run/secrets/redis/server /run/secrets/redis/cli \
     && printf '#!/bin/sh\nexec python -m cli "$@"\n' >/usr/local/bin/pulso \
     && chmod 0755 /usr/local/bin/pulso
 WORKDIR /app
@@ -35,8 +36,11 @@ COPY services/ services/
 COPY cli/ cli/
 COPY frontend/ frontend/
 COPY --from=browser-libraries /build/static/ frontend/static/
-# The root is read-only when it runs: bytecode is made now or never.
-RUN python -m compileall -q /app /venv/lib
+# The root is read-only when it runs: bytecode is made now or never. Each service is a user of Redis.
+RUN python -m compileall -q /app /venv/lib \
+    && for service in services/*/__main__.py; do \
+        install -d -o 10001 -g 10001 -m 0750 "/run/secrets/redis/$(basename "$(dirname "$service")")"; \
+    done
 USER 10001:10001
 CMD ["pulso", "--help"]
 

@@ -16,7 +16,7 @@ PEERS := bench/node/node_modules/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up test abuse faults lint format bench stack-test lock clean
+.PHONY: help setup up test abuse faults audit sbom lint format bench stack-test lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/make \1:/p' $(MAKEFILE_LIST)
@@ -45,7 +45,15 @@ fault-tools:
 	@sh .ci/fault-tools
 faults: fault-tools
 
-lint: setup  ## ruff, mypy, import contracts, tsc
+audit: setup  ## the locks (pinned, hashed, licences), bandit, hadolint; needs no network
+	$(BIN)/python -m supply.audit
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml pulso services cli bench supply
+	$(BIN)/hadolint Dockerfile
+
+sbom: setup  ## the list of all locked packages (CycloneDX), in dist/sbom.cdx.json
+	$(BIN)/python -m supply.sbom dist/sbom.cdx.json
+
+lint: audit  ## ruff, mypy, import contracts, tsc, and what `make audit` does
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

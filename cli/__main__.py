@@ -68,6 +68,7 @@ app.command("cli.check:check", help="Validate the settings.")
 app.command("cli.status:status", help="Say how everything stands.")
 app.command("cli.backup:backup", help="Back up all databases of a running Pulso.")
 app.command("cli.restore:restore", help="Put a backup into the data folder of a stopped Pulso.")
+app.command("cli.redis_users:redis_users", name="redis-users", help="Make the users of Redis, and their ACL.")
 app.command("cli.user:app", name="user", help="Look after accounts.")
 
 

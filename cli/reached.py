@@ -50,7 +50,10 @@ async def reached(kit: KitSettings) -> AsyncIterator[Connected]:
             await up.bus.listen(up.bus.inbox, lambda batch: _drop(up.bus.take_replies(batch)))
     except TimeoutError:
         await stack.aclose()
-        raise NotRunning("Redis does not answer. Is Pulso running?") from None
+        raise NotRunning(
+            "Redis does not answer, or refuses this user. Is Pulso running? "
+            "In the containers: docker compose run --rm cli ..."
+        ) from None
     try:
         yield up
     finally:

@@ -76,8 +76,8 @@ def without(environ: Mapping[str, str], *names: str) -> dict[str, str]:
 
 
 def on_embedded_redis(kit: KitSettings, url: str) -> KitSettings:
-    """The embedded Redis has no password: only its owner can open its socket."""
-    return replace(kit, redis_url=url, redis_password="")
+    """Its user `default` needs no password: only its owner can open its socket."""
+    return replace(kit, redis_url=url, redis_username="", redis_password="")
 
 
 def shown(settings: Settings, environ: Mapping[str, str]) -> list[tuple[str, str, str]]:

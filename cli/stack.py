@@ -8,7 +8,7 @@ import functools
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,10 +19,12 @@ from cli.child import CannotStart, Child, Program, kept_running
 from cli.data_folder import DataFolder
 from cli.embedded_redis import redis_program
 from cli.front_door import Front, answers, loopback, nginx_program
+from cli.permissions import GATEWAY
 from cli.ports import free_ports, require_free
 from cli.settings import Settings
 from pulso.probes import OK, Health, ops_server
 from pulso.service import serve
+from pulso.settings import KitSettings
 from pulso.shard import Service, check_split
 from services.auth.__main__ import service as build_auth
 from services.chat.__main__ import service as build_chat
@@ -65,13 +67,23 @@ def services_of(all_: Settings) -> tuple[Service[Any], ...]:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run: `environ` is what gateway processes are given, `gateways` how many; None for one in here."""
+    """What to run: `environ` is what gateway processes are given, `gateways` how many; None for one in here.
+
+    `passwords` are those of the embedded Redis' users; None where Redis is another one.
+    """
 
     settings: Settings
     environ: Mapping[str, str]
     folder: DataFolder
-    has_embedded_redis: bool
+    passwords: Mapping[str, str] | None
     gateways: int | None
+
+    def kit_of(self, user: str) -> KitSettings:
+        """The kit's settings for one part, who signs in to an embedded Redis as itself."""
+        kit = self.settings.kit
+        if self.passwords is None:
+            return kit
+        return replace(kit, redis_username=user, redis_password=self.passwords[user])
 
 
 @contextlib.asynccontextmanager
@@ -84,16 +96,17 @@ async def running_stack(plan: Plan, on_failed: Callable[[], None]) -> AsyncItera
     health.watch("start", lambda: "starting")
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(ops_server(health, host=all_.kit.ops_host, port=all_.kit.ops_port))
-        if plan.has_embedded_redis:
-            children = await stack.enter_async_context(kept_running(redis_program(plan.folder)))
+        if plan.passwords is not None:
+            redis = redis_program(plan.folder, all_.kit.redis_prefix, plan.passwords)
+            children = await stack.enter_async_context(kept_running(redis))
             _watch(health, children)
         for service in services_of(all_):
-            run = functools.partial(serve, service, all_.kit, health)
+            run = functools.partial(serve, service, plan.kit_of(service.contract.service), health)
             await stack.enter_async_context(_part(service.contract.service, run, on_failed))
         if plan.gateways:
             await _start_gateways(stack, plan, plan.gateways, health)
         else:
-            run = functools.partial(serve_gateway, all_.gateway, all_.kit, health)
+            run = functools.partial(serve_gateway, all_.gateway, plan.kit_of(GATEWAY), health)
             await stack.enter_async_context(_part("gateway", run, on_failed))
         health.watch("start", lambda: OK)
         yield health
@@ -154,12 +167,12 @@ async def _start_gateways(stack: contextlib.AsyncExitStack, plan: Plan, count: i
 
 
 def _gateway_program(plan: Plan, number: int, port: int, ops_port: int) -> Program:
-    kit = plan.settings.kit
+    kit = plan.kit_of(GATEWAY)
     environ = settings.with_values(
-        settings.without(
-            plan.environ, *_SECRETS_OF_AUTH, *(("redis_password",) if plan.has_embedded_redis else ())
-        ),
+        settings.without(plan.environ, *_SECRETS_OF_AUTH),
         redis_url=kit.redis_url,
+        redis_username=kit.redis_username,
+        redis_password=kit.redis_password,
         data=kit.data,
         host="127.0.0.1",
         port=port,

@@ -45,7 +45,7 @@ def status(
     with faults_exit():
         try:
             kit = kit_of(environ)
-            found = asyncio.run(_status(kit))
+            found = asyncio.run(status_of(kit))
         except NotRunning as fault:
             sys.stderr.write(f"{fault}\n")
             return os.EX_UNAVAILABLE
@@ -56,7 +56,7 @@ def status(
     return EXIT[found.level]
 
 
-async def _status(kit: KitSettings) -> Status:
+async def status_of(kit: KitSettings) -> Status:
     loop = asyncio.get_running_loop()
     async with reached(kit) as up:
         board = Board(loop.time)

@@ -26,6 +26,7 @@ _SAID: Final[dict[ProblemCode, Callable[[Problem], str]]] = {
     "failing": lambda p: f"{p.subject} fails calls: {p.detail}. Its log says why.",
     "disk": lambda p: f"The disk of {p.subject} has {size(int(p.detail))} left. Make room.",
     "redis_memory": lambda p: f"Redis has used {p.detail} of its memory. Give it more.",
+    "redis_evicts": lambda p: f"Redis drops keys that are needed ({p.detail}): set maxmemory-policy noeviction.",
     "redis_away": lambda _: "Redis does not answer.",
     "versions": lambda p: f"Different releases run together: {p.detail}. Restart those left behind.",
     "journal_dropped": lambda p: f"{p.subject} has dropped {p.detail} journal records.",

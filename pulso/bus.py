@@ -11,9 +11,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import random
-from collections.abc import Callable, Mapping
+import os
+import struct
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -57,8 +57,7 @@ class Bus:
         self.link = link
         self.channels = channels
         self.inbox = inbox
-        # A successor on the same channel must not take a reply to its predecessor for its own.
-        self._ids = itertools.count(random.getrandbits(48) << 14)
+        self._ids = _unguessable()
         # Kept, because asking for it is a system call (CPython 3.11 compares process ids): made with every event
         # it was a fifth of the cost.
         self._loop = asyncio.get_running_loop()
@@ -308,6 +307,17 @@ class Bus:
     def _fail_all(self) -> None:
         for id_ in list(self._pending):
             self._fail(id_, _LOST)
+
+
+def _unguessable() -> Iterator[int]:
+    """Ids that only whoever was asked can answer: who may send to an inbox must not answer in another's place.
+
+    Nor does a successor on the same channel take a reply to its predecessor for its own. 63 bits, of the system's
+    randomness, fetched for many at once: 50 ns each.
+    """
+    while True:
+        for id_ in struct.unpack("=256Q", os.urandom(2048)):
+            yield id_ >> 1
 
 
 def _awaited(envelopes: list[Envelope]) -> list[int]:

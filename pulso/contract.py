@@ -189,6 +189,9 @@ class Contract:
         for endpoint in self.endpoints:
             if endpoint.service != self.service:
                 raise ValueError(f"{endpoint.name} does not belong to the service {self.service}")
+        for topic in self.topics:
+            if not topic.name.startswith(f"{self.service}."):
+                raise ValueError(f"{topic.name} does not belong to the service {self.service}")
 
 
 class ExampleManifest(msgspec.Struct, frozen=True):
@@ -232,7 +235,7 @@ class TopicManifest(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a service writes to the hash `<prefix>:manifests` at start and announces to the gateways."""
+    """What a service writes to the key `<prefix>:manifest:<service>` at start and announces to the gateways."""
 
     service: str
     shards: int

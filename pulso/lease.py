@@ -23,6 +23,9 @@ from redis.exceptions import RedisError, ResponseError
 
 from pulso.resp import is_refusal
 
+from pulso.keys import Keys
+from pulso.scripts import commands_of
+
 LEASE_MS: Final = 3000
 BEAT_S: Final = 0.5
 ROUND_TRIP_TIMEOUT_S: Final = 1.0
@@ -63,6 +66,9 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0
 """
 
+COMMANDS: Final = commands_of(_BEAT, _TAKE, _RELEASE) | {"zrem"}
+"""All that is sent to Redis from here."""
+
 
 class Leases:
     """The shards that this instance may serve."""
@@ -82,8 +88,9 @@ class Leases:
         self._is_fit = is_fit
         self._shards = shards
         self._service = service
-        self._instances_key = f"{prefix}:instances:{service}"
-        self._keys = [f"{prefix}:lease:{service}:{shard}" for shard in range(shards)]
+        names = Keys(prefix)
+        self._instances_key = names.instances(service)
+        self._keys = [names.lease(service, shard) for shard in range(shards)]
         self._beat = redis.register_script(_BEAT)
         self._take = redis.register_script(_TAKE)
         self._release = redis.register_script(_RELEASE)
@@ -243,11 +250,20 @@ class Leases:
 
 
 @contextlib.asynccontextmanager
-async def redis_client(url: str, *, password: str = "") -> AsyncIterator[Redis]:
+async def redis_client(url: str, *, username: str = "", password: str = "") -> AsyncIterator[Redis]:
     """A client for commands, apart from the bus; its pool waits where redis-py's default one would raise."""
-    options: dict[str, Any] = {"password": password} if password else {}
+    options: dict[str, Any] = {
+        name: value for name, value in (("username", username), ("password", password)) if value
+    }
     pool = BlockingConnectionPool.from_url(
-        url, max_connections=8, timeout=1, socket_timeout=1, socket_connect_timeout=1, protocol=2, **options
+        url,
+        max_connections=8,
+        timeout=1,
+        socket_timeout=1,
+        socket_connect_timeout=1,
+        protocol=2,
+        driver_info=None,  # saying who we are is a command that no user of ours may give
+        **options,
     )
     try:
         async with Redis(connection_pool=pool) as client:

@@ -1,5 +1,6 @@
 """Which services there are: the manifests that they write to Redis and that gateways read.
 
+Each service has a key of its own, which Redis lets nobody else write: it can say nothing of another one.
 A manifest stays when its service goes: its endpoints are then known, and answered `unavailable`. So it is also
 where Redis has come back empty, until the services have written theirs again: whoever was told `not_found` by then
 would give up what is only to be tried again.
@@ -16,6 +17,7 @@ import structlog
 
 from pulso.bus import Bus
 from pulso.contract import EndpointManifest, Manifest, TopicManifest, shard_of
+from pulso.keys import Keys
 from pulso.redis_link import RedisLink
 from pulso.resp import LinkDown
 
@@ -31,8 +33,10 @@ class Announced(msgspec.Struct, frozen=True):
 
 async def announce(link: RedisLink, bus: Bus, manifest: Manifest) -> bool:
     """Write the manifest and tell the gateways; False where Redis is away."""
+    keys = Keys(bus.channels.prefix)
     try:
-        await link.command("HSET", _key(bus), manifest.service, msgspec.json.encode(manifest))
+        await link.command("SET", keys.manifest(manifest.service), msgspec.json.encode(manifest))
+        await link.command("SADD", keys.services, manifest.service)
     except LinkDown:
         return False
     await bus.announce(bus.channels.control, ANNOUNCED, msgspec.json.encode(Announced(manifest.service)))
@@ -62,16 +66,13 @@ class Manifests:
         self.topics_for_everyone: tuple[TopicManifest, ...] = ()
 
     async def read(self, link: RedisLink, bus: Bus) -> None:
-        """Raises `LinkDown`. A manifest that cannot be decoded is passed over."""
-        flat = await link.command("HGETALL", _key(bus))
+        """Raises `LinkDown`. A manifest that is not understood, or speaks for another service, is passed over."""
         found: list[Manifest] = []
-        for name, data in zip(flat[::2], flat[1::2], strict=True):
+        for name, data in (await _written(link, Keys(bus.channels.prefix))).items():
             try:
-                manifest = msgspec.json.decode(data, type=Manifest)
-            except msgspec.MsgspecError as fault:
-                log.warning("manifest not understood", service=name.decode(), fault=str(fault))
-                continue
-            found.append(manifest)
+                found.append(_decoded(name, data))
+            except (msgspec.MsgspecError, ValueError) as fault:
+                log.warning("manifest not understood", service=name, fault=str(fault))
         self.learn(found, bus)
 
     def learn(self, found: Iterable[Manifest], bus: Bus) -> None:
@@ -89,5 +90,20 @@ class Manifests:
         )
 
 
-def _key(bus: Bus) -> str:
-    return f"{bus.channels.prefix}:manifests"
+async def _written(link: RedisLink, keys: Keys) -> dict[str, bytes]:
+    """What each service has written."""
+    names = sorted(name.decode(errors="replace") for name in await link.command("SMEMBERS", keys.services))
+    if not names:
+        return {}
+    found = await link.command("MGET", *map(keys.manifest, names))
+    return {name: data for name, data in zip(names, found, strict=True) if data is not None}
+
+
+def _decoded(service: str, data: bytes) -> Manifest:
+    """Raises ValueError for a manifest that speaks for another service."""
+    manifest = msgspec.json.decode(data, type=Manifest)
+    foreign = [e.name for e in manifest.endpoints if not e.name.startswith(f"{service}:")]
+    foreign += [t.name for t in manifest.topics if not t.name.startswith(f"{service}.")]
+    if manifest.service != service or foreign:
+        raise ValueError(f"it speaks for another service: {manifest.service} {' '.join(foreign)}".strip())
+    return manifest

@@ -34,7 +34,13 @@ async def connected(
     instance = f"{name}-{secrets.token_hex(4)}"
     channels = Channels(kit.redis_prefix)
     own = inbox(channels, instance)
-    link = RedisLink(kit.redis_url, password=kit.redis_password, name=instance, probe_channel=f"{own}:probe")
+    link = RedisLink(
+        kit.redis_url,
+        username=kit.redis_username,
+        password=kit.redis_password,
+        name=instance,
+        probe_channel=f"{own}:probe",
+    )
     bus = Bus(link, channels=channels, inbox=own)
     async with running(link.run(), bus.run()):
         await before(stop or asyncio.Event(), link.wait_up())

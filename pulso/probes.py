@@ -12,6 +12,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from pulso import loop_lag
+from pulso.hardening import HEADERS, NO_CONTENT_POLICY, NOT_KEPT, SERVER
 from pulso.process import taking_port
 
 OK: Final = "ok"
@@ -54,6 +55,7 @@ async def ops_server(health: Health, *, host: str, port: int) -> AsyncIterator[N
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
+    app.on_response_prepare.append(_harden)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
@@ -67,6 +69,11 @@ async def ops_server(health: Health, *, host: str, port: int) -> AsyncIterator[N
     finally:
         watching.cancel()
         await runner.cleanup()
+
+
+async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
+    """The 404s of aiohttp, too."""
+    response.headers.update({**HEADERS, **SERVER, **NOT_KEPT, "Content-Security-Policy": NO_CONTENT_POLICY})
 
 
 def _json(body: object, status: int) -> web.Response:

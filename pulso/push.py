@@ -78,8 +78,11 @@ class Push:
         return await self._bus.publish(batches)
 
     async def to_gateways(self, event: Event[T], payload: T) -> int:
-        """Tell the gateways themselves; returns how many were reached, once Redis has passed it on."""
-        return await self._bus.announce(self._bus.channels.control, event.name, self._encoder.encode(payload))
+        """Tell the gateways who is who; returns how many were reached, once Redis has passed it on.
+
+        On a channel that is auth's alone: Redis refuses it to every other service.
+        """
+        return await self._bus.announce(self._bus.channels.identity, event.name, self._encoder.encode(payload))
 
     async def join(self, caller: Caller, topic: str) -> None:
         """The asking connection follows the topic from now on. Raises `ServiceError`."""

@@ -51,8 +51,10 @@ class Publication(NamedTuple):
 class RedisLink:
     """Publishing and subscribing for one part of a process. `run` must be running for anything else to work."""
 
-    def __init__(self, url: str, *, password: str = "", name: str, probe_channel: str) -> None:
+    def __init__(self, url: str, *, username: str = "", password: str = "", name: str, probe_channel: str) -> None:
         self._options = parse_url(url)
+        if username:
+            self._options["username"] = username
         if password:
             self._options["password"] = password
         self._name = name

@@ -37,7 +37,7 @@ async def serve(service: Service[Any], kit: KitSettings, health: Health, stop: a
     name = service.contract.service
     health.watch(f"{name}.bus", lambda: NO_REDIS)
     async with (
-        redis_client(kit.redis_url, password=kit.redis_password) as redis,
+        redis_client(kit.redis_url, username=kit.redis_username, password=kit.redis_password) as redis,
         connected(kit, name=name, inbox=lambda channels, own: channels.instance(name, own), stop=stop) as up,
     ):
         leases = Leases(

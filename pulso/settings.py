@@ -24,6 +24,9 @@ class KitSettings:
         check=url_complaint,
         secret=True,
     )
+    redis_username: str = setting(
+        "", "The user of Redis to sign in as, where the URL has none; one for each service: docs/deployment.md."
+    )
     redis_password: str = setting("", "The password of Redis, where the URL has none.", secret=True)
     redis_prefix: str = setting(
         "pulso",

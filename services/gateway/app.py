@@ -73,7 +73,7 @@ async def serve_gateway(settings: GatewaySettings, kit: KitSettings, health: Hea
     health.watch("gateway.bus", lambda: NO_REDIS)
     health.watch("gateway.http", lambda: "not listening yet")
     async with (
-        redis_client(kit.redis_url, password=kit.redis_password) as redis,
+        redis_client(kit.redis_url, username=kit.redis_username, password=kit.redis_password) as redis,
         connected(kit, name="gw", inbox=lambda channels, instance: channels.gateway(instance), stop=stop) as up,
         opened_folder(settings.uploads) as folder,
         Tasks() as tasks,
@@ -193,6 +193,11 @@ async def follow_bus(gateway: Gateway, up: Connected) -> None:
             if isinstance(envelope, Tell):
                 heed(gateway, envelope)
 
+    def on_identity(batch: list[Envelope]) -> None:
+        for envelope in batch:
+            if isinstance(envelope, Tell):
+                heed_auth(gateway, envelope)
+
     def on_gap() -> None:
         gateway.relay.refresh()
         gateway.sessions.refresh()
@@ -204,17 +209,22 @@ async def follow_bus(gateway: Gateway, up: Connected) -> None:
 
     await up.bus.listen(up.bus.inbox, gateway.hub.accept)
     await up.bus.listen(up.bus.channels.control, on_control)
+    await up.bus.listen(up.bus.channels.identity, on_identity)
     up.link.on_gap(on_gap)
     gateway.relay.refresh()
 
 
 def heed(gateway: Gateway, told: Tell) -> None:
-    """What gateways are told: a service announced itself, the roll is called, keys are others, sessions over."""
+    """What any service may tell gateways: it announces itself, or calls the roll."""
     if told.event == ANNOUNCED:
         gateway.relay.refresh()
     elif told.event == ROLL_CALL:
         gateway.announcer.heed(told.payload)
-    elif told.event == auth.KEYS_CHANGED.name:
+
+
+def heed_auth(gateway: Gateway, told: Tell) -> None:
+    """What auth alone may tell them: keys or users are others now, sessions are over."""
+    if told.event == auth.KEYS_CHANGED.name:
         gateway.sessions.refresh()
     elif told.event == auth.USER_CHANGED.name:
         user = msgspec.json.decode(told.payload, type=auth.User)

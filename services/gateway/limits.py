@@ -20,6 +20,8 @@ from redis.exceptions import RedisError
 
 from pulso.contract import Caller
 from pulso.errors import ServiceError
+from pulso.keys import Keys
+from pulso.scripts import commands_of
 from services.settings import GatewaySettings
 
 WINDOW_S: Final = 60
@@ -40,6 +42,9 @@ if left > tonumber(ARGV[2]) then
 end
 return {count, left}
 """
+
+COMMANDS: Final = commands_of(_HIT)
+"""All that is sent to Redis from here."""
 
 
 class TokenBucket:
@@ -127,7 +132,8 @@ class Attempts:
 
     def __init__(self, redis: Redis, *, prefix: str, kind: str, limit: int, clock: Callable[[], float]) -> None:
         self._hit = redis.register_script(_HIT)
-        self._key = f"{prefix}:limit:{kind}:"
+        self._kind = kind
+        self._keys = Keys(prefix)
         self._limit = limit
         self._clock = clock
         self._local: dict[str, tuple[int, float]] = {}
@@ -143,7 +149,7 @@ class Attempts:
     async def _add(self, subject: str, hits: int) -> None:
         if not self._limit:
             return
-        key = self._key + hashlib.sha256(subject.encode()).hexdigest()[:32]
+        key = self._keys.attempts(self._kind, hashlib.sha256(subject.encode()).hexdigest()[:32])
         try:
             async with asyncio.timeout(1.0):
                 count, ttl_s = await self._hit(keys=[key], args=[hits, WINDOW_S])

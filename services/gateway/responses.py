@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from pulso.errors import Code, ServiceError
+from pulso.hardening import HEADERS, NO_CONTENT_POLICY, NOT_KEPT, SERVER
 from pulso.tracing import ORIGIN, Origin, traceparent
 from services.gateway.account import NEW_COOKIE
 from services.gateway.api import REQUEST_ID, error_response
@@ -20,16 +21,6 @@ from services.gateway.heard import Heard
 from services.gateway.requests import Edge, bearer_token, check_form
 from services.gateway.sessions import Sessions
 
-HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-}
-NO_CONTENT_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
-SERVER: Final = {"Server": "pulso"}
 HSTS: Final = "max-age=31536000"
 
 # Over plain HTTP, and over TLS.
@@ -122,6 +113,8 @@ def secure_headers(edge: Edge) -> Callable[[web.Request, web.StreamResponse], Aw
         headers["Server"] = SERVER["Server"]  # aiohttp has put its version there
         for name, value in _HARDENING[edge.is_secure(request)].items():
             headers.setdefault(name, value)
+        if response.status != 304:  # that one speaks of a copy, which has its own
+            headers.setdefault("Cache-Control", NOT_KEPT["Cache-Control"])
 
     return on_prepare
 
@@ -129,7 +122,9 @@ def secure_headers(edge: Edge) -> Callable[[web.Request, web.StreamResponse], Aw
 def secure_lines(edge: Edge) -> Callable[[Handshake], bytes]:
     """The same for the answers to WebSocket handshakes, which are not aiohttp's."""
     lines = {
-        is_secure: "".join(f"{name}: {value}\r\n" for name, value in (SERVER | headers).items()).encode()
+        is_secure: "".join(
+            f"{name}: {value}\r\n" for name, value in (SERVER | NOT_KEPT | headers).items()
+        ).encode()
         for is_secure, headers in _HARDENING.items()
     }
     return lambda handshake: lines[edge.is_secure(handshake)]

@@ -11,10 +11,11 @@ import structlog
 from aiohttp import web
 
 from pulso.errors import ServiceError
+from pulso.hardening import HEADERS, NO_CONTENT_POLICY, NOT_KEPT, SERVER
 from pulso.process import taking_port
 from services.gateway.api import error_response
 from services.gateway.engine.door import ENTRIES, Door
-from services.gateway.responses import HEADERS, NO_CONTENT_POLICY, as_error
+from services.gateway.responses import as_error
 
 HEADERS_WITHIN_S: Final = 10.0
 """A connection is closed where the headers of a request, once they have begun to come, are not complete by then.
@@ -86,7 +87,7 @@ class _Connection(web.RequestHandler):
             log.error("request failed", exc_info=exc)
             error = ServiceError("internal", "Something went wrong on our side. It has been logged.")
         response = error_response(error)
-        response.headers.update({**HEADERS, "Content-Security-Policy": NO_CONTENT_POLICY, "Server": "pulso"})
+        response.headers.update({**HEADERS, **SERVER, **NOT_KEPT, "Content-Security-Policy": NO_CONTENT_POLICY})
         response.force_close()
         return response
 

@@ -12,7 +12,7 @@ from pulso.reports import Report
 Level = Literal["ok", "warning", "critical"]
 ProblemCode = Literal[
     "no_gateway", "unserved", "silent", "unready", "slow_loop", "failing", "disk", "redis_memory", "redis_away",
-    "versions", "journal_dropped",
+    "redis_evicts", "versions", "journal_dropped",
 ]  # fmt: skip
 
 
@@ -40,7 +40,7 @@ class Process(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RedisFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of Redis' INFO. `max_memory_bytes` is 0 where it has no limit.
+    """Of Redis' INFO. `max_memory_bytes` is 0 where it has no limit; `eviction` is to be `noeviction`.
 
     `{"version": "6.2.14", "memory_bytes": 1048576, "max_memory_bytes": 0, "clients": 14, "per_s": 120, ...}`
     """
@@ -51,6 +51,7 @@ class RedisFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clients: int
     per_s: float
     up_s: int
+    eviction: str = ""
 
 
 class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

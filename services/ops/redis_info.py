@@ -31,4 +31,5 @@ def parsed(info: str) -> RedisFigures:
         clients=number("connected_clients"),
         per_s=float(number("instantaneous_ops_per_sec")),
         up_s=number("uptime_in_seconds"),
+        eviction=values.get("maxmemory_policy", ""),
     )

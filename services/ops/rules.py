@@ -43,7 +43,11 @@ def problems_of(processes: Sequence[Process], redis: RedisFigures | None) -> tup
 def _of_redis(redis: RedisFigures | None) -> Iterator[Problem]:
     if redis is None:
         yield Problem("critical", "redis_away", "redis")
-    elif redis.max_memory_bytes and redis.memory_bytes > REDIS_SHARE * redis.max_memory_bytes:
+        return
+    if redis.eviction not in ("", "noeviction"):
+        # Leases, counted attempts and the way to the journal would go as if they had never been.
+        yield Problem("critical", "redis_evicts", "redis", redis.eviction)
+    if redis.max_memory_bytes and redis.memory_bytes > REDIS_SHARE * redis.max_memory_bytes:
         share = redis.memory_bytes / redis.max_memory_bytes
         yield Problem("critical" if share > 0.95 else "warning", "redis_memory", "redis", f"{share:.0%}")
 

@@ -10,34 +10,50 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError
 
 from cli import embedded_redis
 from cli.child import CannotStart, kept_running
 from cli.data_folder import DataFolder, opened, redis_socket, redis_url
-from cli.embedded_redis import answers, find_server, redis_program
+from cli.embedded_redis import answers, find_server, new_passwords, redis_program
 from tests.waiting import eventually
+
+PASSWORDS = new_passwords("pulso")
 
 
 async def test_redis_answers_on_its_socket_and_no_port(folder: DataFolder) -> None:
     socket = redis_socket(folder.path)
-    async with kept_running(redis_program(folder)):
+    async with kept_running(redis_program(folder, "pulso", PASSWORDS)):
         assert await answers(socket)
         async with Redis.from_url(redis_url(folder.path)) as redis:
-            assert (await redis.config_get("port")) == {"port": "0"}
-            assert (await redis.config_get("maxmemory-policy")) == {"maxmemory-policy": "noeviction"}
+            about = await redis.info()
+            assert (about["tcp_port"], about["maxmemory_policy"]) == (0, "noeviction")
     assert not await answers(socket)
 
 
+async def test_its_owner_may_do_what_pulso_does_and_no_more(folder: DataFolder) -> None:
+    async with (
+        kept_running(redis_program(folder, "pulso", PASSWORDS)),
+        Redis.from_url(redis_url(folder.path)) as redis,
+    ):
+        assert await redis.set("pulso:manifest:bell", "{}")
+        for words in (("FLUSHALL",), ("CONFIG", "GET", "*"), ("KEYS", "*"), ("SET", "elsewhere", "x")):
+            with pytest.raises(NoPermissionError):
+                await redis.execute_command(*words)
+    acl = folder.path / "redis" / "users.acl"
+    assert not [user for user, password in PASSWORDS.items() if password in acl.read_text(encoding="utf-8")]
+
+
 async def test_killed_redis_comes_back_on_the_same_socket_with_its_keys(folder: DataFolder) -> None:
-    async with kept_running(redis_program(folder)) as (child,):
+    async with kept_running(redis_program(folder, "pulso", PASSWORDS)) as (child,):
         async with Redis.from_url(redis_url(folder.path)) as redis:
-            await redis.set("key", "kept")
+            await redis.set("pulso:manifest:x", "kept")
         first = child.pid
         assert first
         os.kill(first, signal.SIGKILL)
         await eventually(lambda: child.pid != first and child.status == "ok")
         async with Redis.from_url(redis_url(folder.path)) as redis:
-            assert await redis.get("key") == b"kept"
+            assert await redis.get("pulso:manifest:x") == b"kept"
 
 
 async def test_redis_starts_again_where_an_earlier_run_was_killed(data: Path) -> None:
@@ -46,11 +62,11 @@ import asyncio, sys
 from pathlib import Path
 from cli.child import kept_running
 from cli.data_folder import opened
-from cli.embedded_redis import redis_program
+from cli.embedded_redis import new_passwords, redis_program
 
 async def main():
     with opened(Path(sys.argv[1])) as folder:
-        async with kept_running(redis_program(folder)):
+        async with kept_running(redis_program(folder, "pulso", new_passwords("pulso"))):
             print("up", flush=True)
             await asyncio.Event().wait()
 
@@ -66,7 +82,7 @@ asyncio.run(main())
     await earlier.wait()
     # Its Redis holds the lock that it inherited: that the folder opens again says that it is gone.
     with opened(data) as folder:
-        async with kept_running(redis_program(folder)):
+        async with kept_running(redis_program(folder, "pulso", PASSWORDS)):
             assert await answers(redis_socket(data))
 
 
@@ -76,7 +92,7 @@ async def test_redis_that_cannot_read_its_file_says_why(folder: DataFolder) -> N
     )
     # Redis 7 keeps its files in a folder of their own, and takes an old file for the first of them.
     with pytest.raises(CannotStart, match="redis ended with status 1: "):
-        async with kept_running(redis_program(folder)):
+        async with kept_running(redis_program(folder, "pulso", PASSWORDS)):
             pass
 
 

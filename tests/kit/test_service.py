@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from pulso import manifests, service
 from pulso.contract import shard_of
 from pulso.errors import ServiceError
+from pulso.keys import Keys
 from pulso.message import Envelope, Tell
 from pulso.party import Connected
 from pulso.probes import Health
@@ -75,7 +76,8 @@ async def test_service_is_announced_and_answers(kit: KitSettings, party: Connect
 
 
 async def test_manifest_that_cannot_be_read_hides_no_other(kit: KitSettings, party: Connected) -> None:
-    await party.link.command("HSET", f"{kit.redis_prefix}:manifests", "broken", b"\xff{")
+    await party.link.command("SADD", Keys(kit.redis_prefix).services, "broken", "gone")
+    await party.link.command("SET", Keys(kit.redis_prefix).manifest("broken"), b"\xff{")
     async with serving(kit, echo.service()) as served:
         await served.ready()
         known = manifests.Manifests()
@@ -149,7 +151,7 @@ async def test_redis_restarted_and_all_is_announced_and_answers_again(
         async with Redis.from_url(own_redis.url) as admin:
 
             async def announced() -> bool:
-                return bool(await admin.hexists(f"{own_kit.redis_prefix}:manifests", "echo"))
+                return bool(await admin.exists(Keys(own_kit.redis_prefix).manifest("echo")))
 
             await eventually(announced)
 

@@ -95,14 +95,59 @@ def test_secrets_are_files_that_their_owner_alone_reads(stack: Stack) -> None:
         assert not [file for file, secret in secrets.items() if secret in shown]
 
 
-def test_the_pepper_is_known_to_auth_alone(stack: Stack) -> None:
-    holders = {
-        stack.inspect(container)["Config"]["Labels"]["com.docker.compose.service"]
-        for container in containers(stack)
-        for mount in stack.inspect(container)["Mounts"]
-        if mount["Name"].endswith("_auth-secret")
-    }
-    assert holders == {"auth"}
+def test_each_secret_is_known_to_its_own_service_alone(stack: Stack) -> None:
+    holders: dict[str, set[str]] = {}
+    for container in containers(stack):
+        found = stack.inspect(container)
+        for mount in found["Mounts"]:
+            volume = mount.get("Name", "").removeprefix(f"{stack.project}_")
+            if volume.endswith(("-secret", "-redis")):
+                holders.setdefault(volume, set()).add(found["Config"]["Labels"]["com.docker.compose.service"])
+    own = {f"{service}-redis": {service} for service in RUNNING if service not in ("redis", "nginx")}
+    assert holders == {**own, "auth-secret": {"auth"}, "redis-secret": {"redis"}}
+
+
+REFUSED = """
+import os, redis
+password = open(os.environ["PULSO_REDIS_PASSWORD_FILE"]).read().strip()
+def said(username, *words):
+    client = redis.Redis("redis", username=username, password=password, driver_info=None)
+    try:
+        return str(client.execute_command(*words))
+    except redis.RedisError as fault:
+        return type(fault).__name__
+own = os.environ["PULSO_REDIS_USERNAME"]
+print(said(own, "PING"))
+for words in (
+    ("PUBLISH", "pulso:svc:auth:0", "x"), ("PUBLISH", "pulso:identity", "x"),
+    ("PUBLISH", "pulso:topic:chat.x", "x"),
+    ("SUBSCRIBE", "pulso:svc:auth:0"), ("SUBSCRIBE", "pulso:gw:gw-1"), ("PUBLISH", "pulso:files:auth:0", "x"),
+    ("SET", "pulso:manifest:auth", "x"), ("GET", "pulso:lease:auth:0"), ("FLUSHALL",), ("CONFIG", "GET", "*"),
+    ("KEYS", "*"), ("ACL", "LIST"), ("EVAL", "return 1", "0"), ("SHUTDOWN",), ("CLIENT", "LIST"),
+):
+    print(said(own, *words))
+print(said("auth", "PING"), said("default", "PING"))
+"""
+
+
+def test_a_service_is_refused_what_is_not_its_own(stack: Stack) -> None:
+    """From within its container, with the password that it has."""
+    (clock,) = stack.containers("clock")
+    first, *refused, others = stack.docker("exec", clock, "python", "-c", REFUSED).splitlines()
+    assert first == "True"
+    assert refused == ["NoPermissionError"] * 15
+    assert others == "AuthenticationError AuthenticationError"
+
+
+def test_redis_refuses_nothing_that_pulso_asks_for(stack: Stack) -> None:
+    assert "NOPERM" not in stack.compose("logs", "--no-color", check=False)
+
+
+def test_the_operators_commands_have_a_user_of_their_own(stack: Stack) -> None:
+    said = stack.compose("run", "--rm", "--no-deps", "-T", "cli", "status", "--json")
+    found = json.loads(said)
+    assert {process["report"]["service"] for process in found["processes"]} == {*RUNNING} - {"redis", "nginx"}
+    assert found["redis"]["version"]
 
 
 def test_wrong_settings_stop_the_start_and_are_all_named(stack: Stack) -> None:

@@ -22,6 +22,7 @@ const SOURCE_MS = 10_000;
  * @typedef {"ok" | "warning" | "critical"} Level
  * @typedef {{
  *   version: string, memory_bytes: number, max_memory_bytes: number, clients: number, per_s: number, up_s: number,
+ *   eviction: string,
  * }} RedisFigures
  * @typedef {{ at: string, level: Level, problems: Problem[], processes: Process[], redis: RedisFigures | null }} Status
  * @typedef {{

@@ -19,6 +19,7 @@ Object = dict[str, Any]
 
 OPENAPI: Final = "/api/openapi.json"
 ASYNCAPI: Final = "/api/asyncapi.json"
+STATIC: Final = "/static/{name}"
 
 _BY_HTTP: Final = (Surface.OPEN, Surface.HTTP, Surface.UPLOAD)
 _JSON: Final = "application/json"
@@ -43,7 +44,7 @@ def openapi(services: Iterable[Manifest], *, secure: bool) -> Object:
     """`secure` says whether the document is asked for over TLS: the cookie has another name there."""
     schemas = Schemas()
     schemas.add("", msgspec.json.schema(ErrorBody))
-    paths = _own_paths(schemas)
+    paths = _own_paths(schemas) | {STATIC: _UPLOADED}
     tags = []
     for manifest in words.with_own(services):
         offered = [endpoint for endpoint in manifest.endpoints if endpoint.surface in _BY_HTTP]
@@ -69,6 +70,33 @@ def openapi(services: Iterable[Manifest], *, secure: bool) -> Object:
             "securitySchemes": _security_schemes(secure=secure),
         },
     }
+
+
+_UPLOADED: Final[Object] = {
+    "get": {
+        "tags": ["public"],
+        "operationId": "uploaded-file",
+        "summary": "An uploaded file, by the name that its upload was answered with.",
+        "description": "Whoever knows the name may fetch it. Images, sound, video and PDF are shown.",
+        "security": [{}],
+        "parameters": [
+            {
+                "name": "name",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]+(\\.[a-z0-9]+)?$"},
+            }
+        ],
+        "responses": {
+            "200": {
+                "description": "The bytes as they were sent.",
+                "headers": _REQUEST_ID,
+                "content": {"application/octet-stream": {}},
+            },
+            "404": {"$ref": "#/components/responses/not_found"},
+        },
+    }
+}
 
 
 def _own_paths(schemas: Schemas) -> dict[str, Object]:

@@ -48,7 +48,7 @@ async def gateway(kit: KitSettings, party: Connected) -> AsyncIterator[Gateway]:
     serving = asyncio.create_task(serve(service(SETTINGS), kit, health, stop))
     await eventually(lambda: health.status() == "ready")
     gateway = Gateway(party)
-    await party.bus.listen(party.bus.channels.control, gateway.hear)
+    await party.bus.listen(party.bus.channels.identity, gateway.hear)
     yield gateway
     stop.set()
     await serving

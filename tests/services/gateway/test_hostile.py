@@ -16,11 +16,12 @@ import pytest
 from aiohttp.web_protocol import RequestHandler
 
 from pulso.errors import ServiceError
+from pulso.hardening import HEADERS, NO_CONTENT_POLICY, NOT_KEPT, SERVER
 from pulso.lease import redis_client
 from pulso.settings import KitSettings
 from services.gateway import server, sockets
 from services.gateway.limits import Turns
-from services.gateway.responses import HEADERS, HSTS, NO_CONTENT_POLICY
+from services.gateway.responses import HSTS
 from tests.services.gateway.conftest import Room, room_of, token_of
 from tests.waiting import PATIENCE_S, eventually
 
@@ -160,7 +161,8 @@ async def test_a_handshake_is_answered_with_the_headers_that_harden(kit: KitSett
         "Upgrade": "websocket",
         "Connection": "Upgrade",
         "Sec-WebSocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
-        "Server": "pulso",
+        **SERVER,
+        **NOT_KEPT,
         "Content-Security-Policy": NO_CONTENT_POLICY,
         "Strict-Transport-Security": HSTS,
         **HEADERS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from pulso.reports import CallFigures, Check, Report
@@ -68,6 +69,12 @@ def test_redis_away_or_nearly_full_is_named() -> None:
     assert found(report(), redis=None) == {"redis_away": "redis"}
     full = RedisFigures("7.2.0", 90, 100, 1, 1.0, 1)
     assert found(report(), redis=full) == {"redis_memory": "redis"}
+
+
+def test_a_redis_that_drops_keys_is_named() -> None:
+    evicting = RedisFigures("7.4.0", 1, 100, 3, 1.0, 60, "allkeys-lru")
+    assert found(report(), redis=evicting) == {"redis_evicts": "redis"}
+    assert found(report(), redis=msgspec.structs.replace(evicting, eviction="noeviction")) == {}
 
 
 def test_the_worst_comes_first_and_makes_the_level() -> None:

@@ -1,0 +1,36 @@
+"""Under which licences packages come, and which of them fit a program that is given away under MIT."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from typing import Final
+
+FIT: Final = (
+    "MIT", "BSD", "Apache", "ISC", "PSF", "Python-2.0", "Python Software Foundation", "MPL", "Mozilla",
+    "Unlicense", "CC0", "0BSD", "Zlib", "OFL", "BlueOak", "CC-BY", "WTFPL", "Public Domain", "LGPL",
+)  # fmt: skip
+"""LGPL: used as it is, by import, and never changed."""
+NEVER: Final = re.compile(r"\b(A?GPL|SSPL|BUSL|Commons Clause)", re.IGNORECASE)
+
+
+def of_installed(name: str) -> str:
+    """What the installed package says of its licence; empty where it is not installed here, or says nothing."""
+    try:
+        about = importlib.metadata.metadata(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    if "License-Expression" in about:
+        return about["License-Expression"]
+    classified = [c.rpartition(" :: ")[2] for c in about.get_all("Classifier", []) if c.startswith("License ::")]
+    named = [text for text in classified if text != "OSI Approved"]
+    stated = about.get_all("License", [])
+    return " AND ".join(named) or "".join(stated[:1]).strip().partition("\n")[0]
+
+
+def is_fit(text: str) -> bool:
+    """Whether one of the alternatives fits; of "A OR B" one may choose."""
+    return any(
+        not NEVER.search(choice.replace("LGPL", "")) and any(name.lower() in choice.lower() for name in FIT)
+        for choice in re.split(r"\bOR\b", text)
+    )

@@ -1,0 +1,1 @@
+"""Least privilege: what each party may do in Redis, and that nothing else is let through."""
