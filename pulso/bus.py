@@ -13,7 +13,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -23,7 +23,7 @@ from pulso.channels import Channels
 from pulso.confirmed import Confirmed
 from pulso.contract import Caller, Endpoint
 from pulso.errors import Code, ErrorBody, ServiceError
-from pulso.message import Call, Envelope, Membership, Reply, Tell
+from pulso.message import Call, Calls, Envelope, Membership, Replies, Reply, Tell
 from pulso.redis_link import Publication, RedisLink
 from pulso.tracing import ORIGIN
 
@@ -32,6 +32,9 @@ Res = TypeVar("Res")
 
 TICK_S: Final = 0.1
 """How exactly deadlines are kept: they are gathered in buckets of this width, so that a call costs no timer."""
+
+MAX_TOGETHER: Final = 256
+"""Calls, or replies, in one envelope: a handler's batch is made of whole ones."""
 
 MEMBERSHIP_TIMEOUT_S: Final = 5.0
 PUBLISH_TIMEOUT_S: Final = 2.0
@@ -47,6 +50,21 @@ _UNSENDABLE: Final = ServiceError("internal", "This cannot be sent: a text in it
 log = structlog.get_logger(__name__)
 
 
+class Asker(Protocol):
+    """Who waits for an answer."""
+
+    def answered(self, payload: bytes, code: Code | None) -> None:
+        """Called exactly once, in the reader: JSON of the result where `code` is None, else of an `ErrorBody`."""
+
+
+class _Waiting(msgspec.Struct):
+    id: int
+    on_reply: OnReply
+
+    def answered(self, payload: bytes, code: Code | None) -> None:
+        self.on_reply(Reply(self.id, payload, code))
+
+
 class Bus:
     """One party on the bus. `inbox` is the channel that replies to it are sent to."""
 
@@ -59,7 +77,7 @@ class Bus:
         # Kept, because asking for it is a system call (CPython 3.11 compares process ids): made with every event
         # it was a fifth of the cost.
         self._loop = asyncio.get_running_loop()
-        self._pending: dict[int, OnReply] = {}
+        self._pending: dict[int, Asker] = {}
         self._deadlines: dict[int, list[int]] = {}
         self._outgoing: dict[str, list[Envelope]] = {}
         self._batch_sizes = metrics.BUS_BATCH_SIZE.of()
@@ -164,6 +182,35 @@ class Bus:
         else:
             queue.append(call)
 
+    def ask(
+        self, channel: str, endpoint: str, payload: bytes, caller: bytes, *, timeout_s: float, asker: Asker
+    ) -> None:
+        """As `request`, in one envelope with the calls to the same endpoint right before it: for a client's event.
+
+        `caller` is from `message.encode_caller`. The deadline counts from the end of this turn.
+        """
+        id_ = next(self._ids)
+        self._pending[id_] = asker
+        queue = self._outgoing.get(channel)
+        last = queue[-1] if queue else None
+        # Only with those right before it: what a client asks for after something else must not overtake that.
+        if type(last) is Calls and last.endpoint == endpoint and len(last.ids) < MAX_TOGETHER:
+            last.ids.append(id_)
+            last.callers.append(caller)
+            last.payloads.append(payload)
+        else:
+            self.send(channel, Calls(endpoint, self.inbox, timeout_s, [id_], [caller], [payload]))
+
+    def answer(self, channel: str, ids: list[int], payloads: list[bytes]) -> None:
+        """Reply with the results of calls, in columns."""
+        queue = self._outgoing.get(channel)
+        last = queue[-1] if queue else None
+        if type(last) is Replies and len(last.ids) + len(ids) <= MAX_TOGETHER:
+            last.ids.extend(ids)
+            last.payloads.extend(payloads)
+        else:
+            self.send(channel, Replies(ids, payloads))
+
     async def call(
         self,
         channel: str,
@@ -201,15 +248,18 @@ class Bus:
     def take_replies(self, batch: list[Envelope]) -> list[Envelope]:
         """Hand the replies in a batch to those who wait for them; returns the rest."""
         rest: list[Envelope] = []
-        pending = self._pending
+        pop = self._pending.pop
         for envelope in batch:
-            if type(envelope) is Reply:
-                on_reply = pending.pop(envelope.id, None)
-                if on_reply is not None:
-                    try:
-                        on_reply(envelope)
-                    except Exception:  # the fault of one must not keep the replies of the others from them
-                        log.exception("a reply was not handled")
+            if type(envelope) is Replies:
+                for id_, payload in zip(envelope.ids, envelope.payloads, strict=True):
+                    asker = pop(id_, None)
+                    if asker is not None:
+                        try:
+                            asker.answered(payload, None)
+                        except Exception:  # the fault of one must not keep the replies of the others from them
+                            log.exception("a reply was not handled")
+            elif type(envelope) is Reply:
+                self._hand_over(envelope.id, envelope.payload, envelope.code)
             else:
                 rest.append(envelope)
         return rest
@@ -226,14 +276,13 @@ class Bus:
 
     def _expect(self, on_reply: OnReply, timeout_s: float) -> int:
         id_ = next(self._ids)
-        self._pending[id_] = on_reply
-        tick = int((self._loop.time() + max(timeout_s, 0.0)) / TICK_S) + 1
-        bucket = self._deadlines.get(tick)
-        if bucket is None:
-            self._deadlines[tick] = [id_]
-        else:
-            bucket.append(id_)
+        self._pending[id_] = _Waiting(id_, on_reply)
+        self._deadline([id_], timeout_s)
         return id_
+
+    def _deadline(self, ids: list[int], timeout_s: float) -> None:
+        tick = int((self._loop.time() + max(timeout_s, 0.0)) / TICK_S) + 1
+        self._deadlines.setdefault(tick, []).extend(ids)
 
     def _flush(self) -> None:
         outgoing, self._outgoing = self._outgoing, {}
@@ -244,6 +293,9 @@ class Bus:
         for item in outgoing.items():
             (first if item[0].startswith(self.channels.gateways) else then).append(item)
         for channel, envelopes in (*first, *then):
+            for envelope in envelopes:
+                if type(envelope) is Calls:  # the others have their deadlines already
+                    self._deadline(envelope.ids, envelope.timeout_s)
             try:
                 publications += self._publications(channel, envelopes)
             except UnicodeEncodeError:
@@ -257,7 +309,7 @@ class Bus:
         name = channel.encode()
         publications = []
         for data, part in message.parts(envelopes):
-            self._batch_sizes.observe(len(part))
+            self._batch_sizes.observe(sum(map(_count, part)))
             publications.append(Publication(name, data, self._absence(part)))
         return publications
 
@@ -284,12 +336,15 @@ class Bus:
         return on_count
 
     def _fail(self, id_: int, error: ServiceError) -> None:
-        on_reply = self._pending.pop(id_, None)
-        if on_reply is not None:
+        self._hand_over(id_, error.encode(), error.code)
+
+    def _hand_over(self, id_: int, payload: bytes, code: Code | None) -> None:
+        asker = self._pending.pop(id_, None)
+        if asker is not None:
             try:
-                on_reply(Reply(id_, error.encode(), error.code))
+                asker.answered(payload, code)
             except Exception:  # as in `take_replies`
-                log.exception("a failure was not handled")
+                log.exception("a reply was not handled")
 
     def _fail_all(self) -> None:
         for id_ in list(self._pending):
@@ -298,7 +353,17 @@ class Bus:
 
 def _awaited(envelopes: list[Envelope]) -> list[int]:
     """The ids of those that are to be answered."""
-    return [envelope.id for envelope in envelopes if type(envelope) is Call or type(envelope) is Membership]
+    ids: list[int] = []
+    for envelope in envelopes:
+        if type(envelope) is Calls:
+            ids += envelope.ids
+        elif type(envelope) is Call or type(envelope) is Membership:
+            ids.append(envelope.id)
+    return ids
+
+
+def _count(envelope: Envelope) -> int:
+    return len(envelope.ids) if isinstance(envelope, Calls | Replies) else 1
 
 
 def result_of(reply: Reply) -> bytes:

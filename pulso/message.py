@@ -7,7 +7,8 @@ JSON bytes that pass through unread: only the service decodes a request, only th
 
 from __future__ import annotations
 
-from typing import Final
+import functools
+from typing import Any, Final
 
 import msgspec
 
@@ -108,10 +109,50 @@ class Regroup(msgspec.Struct, frozen=True, array_like=True, tag=9):
     joins: bool = False
 
 
-Envelope = Call | Reply | Tell | TellConnection | Membership | Probe | TellOthers | Hello | Regroup
+class Calls(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """Calls to one endpoint in columns, without anything of their own but these; as many `Call`s else.
+
+    A list of bytes is encoded and decoded far quicker than a struct for each call, whose caller alone is eight
+    values: 0.1 us a call for a service to decode instead of 1.1. `callers` are as `encode_caller` made them, so
+    that a gateway encodes each once, and a service decodes each once.
+    """
+
+    endpoint: str
+    reply_to: str
+    timeout_s: float
+    ids: list[int]
+    callers: list[bytes]
+    payloads: list[bytes]
+
+    def halves(self) -> list[Envelope]:
+        return [
+            msgspec.structs.replace(
+                self, ids=self.ids[half], callers=self.callers[half], payloads=self.payloads[half]
+            )
+            for half in _halves(len(self.ids))
+        ]
+
+
+class Replies(msgspec.Struct, frozen=True, array_like=True, tag=11):
+    """The results of calls, in columns as `Calls`. Errors come as a `Reply` each."""
+
+    ids: list[int]
+    payloads: list[bytes]
+
+    def halves(self) -> list[Envelope]:
+        return [Replies(self.ids[half], self.payloads[half]) for half in _halves(len(self.ids))]
+
+
+Envelope = (
+    Call | Reply | Tell | TellConnection | Membership | Probe | TellOthers | Hello | Regroup | Calls | Replies
+)
+
+KEPT_CALLERS: Final = 1 << 15
+"""Callers that a process remembers decoded: as many as may well be connected to all gateways."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Envelope])
+_caller_decoder = msgspec.msgpack.Decoder(Caller)
 
 
 class BrokenFrame(Exception):
@@ -126,15 +167,46 @@ def encode(batch: list[Envelope]) -> list[bytes]:
 def parts(batch: list[Envelope]) -> list[tuple[bytes, list[Envelope]]]:
     """As `encode`, with the envelopes that each message holds."""
     data = _encoder.encode(batch)
-    if len(data) <= MAX_BATCH_BYTES or len(batch) == 1:
+    if len(data) <= MAX_BATCH_BYTES:
         return [(data, batch)]
-    middle = len(batch) // 2
-    return parts(batch[:middle]) + parts(batch[middle:])
+    if len(batch) == 1:
+        only = batch[0]
+        if not isinstance(only, Calls | Replies) or len(only.ids) == 1:
+            return [(data, batch)]
+        batch = only.halves()
+    return [part for half in _halves(len(batch)) for part in parts(batch[half])]
 
 
 def decode(data: bytes) -> list[Envelope]:
     """Raises `BrokenFrame` for anything that is not a batch."""
     try:
-        return _decoder.decode(data)
+        batch = _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         raise BrokenFrame(str(fault)) from fault
+    for envelope in batch:
+        kind = type(envelope)
+        if (kind is Calls or kind is Replies) and not _is_even(envelope):
+            raise BrokenFrame("columns of different lengths")
+    return batch
+
+
+def encode_caller(caller: Caller) -> bytes:
+    return _encoder.encode(caller)
+
+
+@functools.lru_cache(KEPT_CALLERS)
+def decode_caller(data: bytes) -> Caller:
+    """Raises `BrokenFrame`."""
+    try:
+        return _caller_decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
+        raise BrokenFrame(str(fault)) from fault
+
+
+def _is_even(columns: Any) -> bool:
+    count = len(columns.ids)
+    return len(columns.payloads) == count and (type(columns) is Replies or len(columns.callers) == count)
+
+
+def _halves(count: int) -> tuple[slice, slice]:
+    return slice(None, count // 2), slice(count // 2, None)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-import operator
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any, Final, Generic
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, Final, Generic, get_args
 
 import msgspec
 import structlog
 
 from pulso import metrics
 from pulso.bus import Bus
-from pulso.contract import Caller, Endpoint, expectations
+from pulso.contract import Caller, Endpoint, Kind, expectations
 from pulso.errors import ServiceError
-from pulso.message import Call, Envelope, Reply
-from pulso.routes import Many, One, Routes, State
+from pulso.message import Call, Calls, Envelope, Reply, decode_caller
+from pulso.routes import Asked, Many, One, Routes, State
 from pulso.tracing import ORIGIN, Origin
 
 MAX_CALLS: Final = 20_000
@@ -31,12 +30,23 @@ NOTHING: Final = frozenset({b"", b"null"})
 log = structlog.get_logger(__name__)
 
 
-class _Arrived(msgspec.Struct):
-    """A call in hand: decoded, allowed, not yet answered. A Struct, because one is made for every event."""
+class _Together(msgspec.Struct):
+    """Calls to one endpoint that came in one envelope: decoded, allowed, not yet answered."""
 
-    call: Call
-    request: Any
+    endpoint: str
+    reply_to: str
+    timeout_s: float
     at: float
+    ids: list[int]
+    asked: list[Asked[Any]]
+    request: str = ""
+    trace: str = ""
+
+    def each(self) -> Iterator[_Together]:
+        for id_, asked in zip(self.ids, self.asked, strict=True):
+            yield _Together(
+                self.endpoint, self.reply_to, self.timeout_s, self.at, [id_], [asked], self.request, self.trace
+            )
 
 
 class Router(Generic[State]):
@@ -67,8 +77,16 @@ class Router(Generic[State]):
         """Take a batch off the bus; called in the reader, so nothing here waits."""
         now = self.now()
         for envelope in batch:
-            if type(envelope) is Call:
-                self._accept_call(envelope, now)
+            if type(envelope) is Calls:
+                together = _Together(envelope.endpoint, envelope.reply_to, envelope.timeout_s, now, [], [])
+                callers = list(map(decode_caller, envelope.callers))
+                self._accept(together, envelope.ids, callers, envelope.payloads)
+            elif type(envelope) is Call:
+                together = _Together(
+                    envelope.endpoint, envelope.reply_to, envelope.timeout_s, now, [], [],
+                    envelope.request, envelope.trace,
+                )  # fmt: skip
+                self._accept(together, [envelope.id], [envelope.caller], [envelope.payload])
 
     @property
     def in_hand(self) -> int:
@@ -82,36 +100,40 @@ class Router(Generic[State]):
         assert self._tasks is not None, "calls are taken while running() only"
         self._tasks.create_task(work, name=name)
 
-    def reply(self, call: Call, outcome: bytes | ServiceError) -> None:
-        if isinstance(outcome, ServiceError):
-            reply = Reply(call.id, outcome.encode(), outcome.code)
-        else:
-            reply = Reply(call.id, outcome)
-        self._bus.send(call.reply_to, reply)
+    def reply(self, together: _Together, ids: list[int], payloads: list[bytes]) -> None:
+        self._bus.answer(together.reply_to, ids, payloads)
+
+    def refuse(self, together: _Together, id_: int, error: ServiceError) -> None:
+        self._bus.send(together.reply_to, Reply(id_, error.encode(), error.code))
 
     def finished(self, count: int) -> None:
         self._in_hand -= count
         if not self._in_hand:
             self._idle.set()
 
-    def _accept_call(self, call: Call, now: float) -> None:
-        lane = self._lanes.get(call.endpoint)
+    def _accept(self, together: _Together, ids: list[int], callers: list[Caller], payloads: list[bytes]) -> None:
+        lane = self._lanes.get(together.endpoint)
         if lane is None:
-            self.reply(call, ServiceError("not_found", f"There is no {call.endpoint} here."))
+            for id_ in ids:
+                self.refuse(together, id_, ServiceError("not_found", f"There is no {together.endpoint} here."))
             return
-        try:
-            if self._in_hand >= MAX_CALLS:
-                raise ServiceError("unavailable", "The service has too much to do. Try again in a moment.")
-            if not call.caller.may(lane.endpoint.access):
-                raise _refusal(call.caller)
-            request = lane.decode(call.payload)
-        except ServiceError as error:
-            lane.refuse(call, error)
+        if self._in_hand + len(ids) > MAX_CALLS:
+            for id_ in ids:
+                lane.refuse(together, id_, _too_much())
             return
-        if not self._in_hand:
+        for id_, caller, payload in zip(ids, callers, payloads, strict=True):
+            try:
+                if caller.kind not in lane.kinds:
+                    raise _refusal(caller)
+                together.asked.append((caller, lane.decode(payload)))
+            except ServiceError as error:
+                lane.refuse(together, id_, error)
+            else:
+                together.ids.append(id_)
+        if together.ids:
             self._idle.clear()
-        self._in_hand += 1
-        lane.take(_Arrived(call, request, now))
+            self._in_hand += len(together.ids)
+            lane.take(together)
 
 
 class _Lane(Generic[State]):
@@ -119,6 +141,7 @@ class _Lane(Generic[State]):
 
     def __init__(self, router: Router[State], endpoint: Endpoint[Any, Any]) -> None:
         self.endpoint = endpoint
+        self.kinds = frozenset(kind for kind in get_args(Kind) if Caller("", "", kind).may(endpoint.access))
         self._router = router
         self._decoder = msgspec.json.Decoder(endpoint.request)
         self._expected = expectations(endpoint.request)
@@ -132,41 +155,47 @@ class _Lane(Generic[State]):
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
             raise ServiceError("bad_request", _complaint(self.endpoint.name, fault, self._expected)) from None
 
-    def take(self, arrived: _Arrived) -> None:
+    def take(self, together: _Together) -> None:
         raise NotImplementedError
 
-    def refuse(self, call: Call, error: ServiceError) -> None:
+    def refuse(self, together: _Together, id_: int, error: ServiceError) -> None:
         self._count(error.code, 1)
-        self._router.reply(call, error)
+        self._router.refuse(together, id_, error)
 
-    def _answer(self, batch: Sequence[_Arrived], outcomes: Iterable[Any]) -> None:
+    def _answer(self, together: _Together, outcomes: Sequence[Any]) -> None:
         """Reply and measure; an outcome may be a `ServiceError` that was returned or raised."""
-        router, encode = self._router, self._encoder.encode
-        answered = 0
-        for arrived, outcome in zip(batch, outcomes, strict=True):
-            if isinstance(outcome, ServiceError):
-                self.refuse(arrived.call, outcome)
-                continue
+        ids = together.ids
+        try:
+            payloads = list(map(self._encoder.encode, outcomes))
+        except Exception:  # an error among them, or what no JSON can carry
+            ids, payloads = self._sorted_out(together, outcomes)
+        if ids:
+            self._router.reply(together, ids, payloads)
+            self._count("ok", len(ids))
+        self._seconds.observe(self._router.now() - together.at, len(outcomes))
+
+    def _sorted_out(self, together: _Together, outcomes: Sequence[Any]) -> tuple[list[int], list[bytes]]:
+        """The ids and payloads of those that went well; the others are refused."""
+        ids: list[int] = []
+        payloads: list[bytes] = []
+        for id_, outcome in zip(together.ids, outcomes, strict=True):
             try:
-                payload = encode(outcome)
+                if isinstance(outcome, ServiceError):
+                    raise outcome
+                payloads.append(self._encoder.encode(outcome))
             except Exception as fault:  # a result that no JSON can carry is the handler's fault, too
-                self.refuse(arrived.call, self._fault(fault, arrived.call))
-                continue
-            router.reply(arrived.call, payload)
-            answered += 1
-        self._count("ok", answered)
-        now = router.now()
-        # Calls that came in one message have the same time: they are observed at once.
-        for at, together in itertools.groupby(batch, key=_at):
-            self._seconds.observe(now - at, sum(1 for _ in together))
+                self.refuse(together, id_, self._fault(fault, together))
+            else:
+                ids.append(id_)
+        return ids, payloads
 
     def _count(self, outcome: str, calls: int) -> None:
         metrics.CALLS.counts[self.endpoint.name, outcome] += calls
 
-    def _fault(self, fault: BaseException, call: Call) -> ServiceError:
+    def _fault(self, fault: BaseException, together: _Together) -> ServiceError:
         if isinstance(fault, ServiceError):
             return fault
-        log.error("handler failed", endpoint=self.endpoint.name, request=_request_of(call), exc_info=fault)
+        log.error("handler failed", endpoint=self.endpoint.name, request=_request_of(together), exc_info=fault)
         return ServiceError("internal", "Something went wrong on our side. It has been logged.")
 
 
@@ -177,22 +206,23 @@ class _OneByOne(_Lane[State]):
         super().__init__(router, endpoint)
         self._handle = handle
 
-    def take(self, arrived: _Arrived) -> None:
-        self._router.start(self._run(arrived), self.endpoint.name)
+    def take(self, together: _Together) -> None:
+        for one in together.each():
+            self._router.start(self._run(one), self.endpoint.name)
 
-    async def _run(self, arrived: _Arrived) -> None:
-        call = arrived.call
-        ORIGIN.set(Origin(_request_of(call), call.trace, call.endpoint))  # the task's own
+    async def _run(self, one: _Together) -> None:
+        ORIGIN.set(Origin(_request_of(one), one.trace, one.endpoint))  # the task's own
+        ((caller, request),) = one.asked
         outcome: Any
         try:
-            outcome = await self._handle(self._router.state, arrived.call.caller, arrived.request)
+            outcome = await self._handle(self._router.state, caller, request)
         except (Exception, asyncio.CancelledError) as fault:  # the boundary where what went wrong becomes a code
             if _is_our_end(fault):
                 raise
-            outcome = self._fault(fault, arrived.call)
+            outcome = self._fault(fault, one)
         finally:
             self._router.finished(1)
-        self._answer((arrived,), (outcome,))
+        self._answer(one, (outcome,))
 
 
 class _Batched(_Lane[State]):
@@ -201,11 +231,11 @@ class _Batched(_Lane[State]):
     def __init__(self, router: Router[State], endpoint: Endpoint[Any, Any], handle: Many[State, Any, Any]) -> None:
         super().__init__(router, endpoint)
         self._handle = handle
-        self._waiting: list[_Arrived] = []
+        self._waiting: deque[_Together] = deque()
         self._running = False
 
-    def take(self, arrived: _Arrived) -> None:
-        self._waiting.append(arrived)
+    def take(self, together: _Together) -> None:
+        self._waiting.append(together)
         if not self._running:
             self._running = True
             self._router.start(self._run(), self.endpoint.name)
@@ -213,58 +243,66 @@ class _Batched(_Lane[State]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                if timely := self._timely(batch):
+                batch, calls = [self._waiting.popleft()], 0
+                while self._waiting and calls < MAX_BATCH:
+                    batch.append(self._waiting.popleft())
+                    calls += len(batch[-1].ids)
+                if timely := [together for together in batch if self._is_timely(together)]:
                     await self._handle_batch(timely)
         finally:
             self._running = False
 
-    def _timely(self, batch: list[_Arrived]) -> list[_Arrived]:
-        """Those that somebody still waits for: after a stall, the past is not worked off before the present."""
-        now = self._router.now()
-        timely = [arrived for arrived in batch if now - arrived.at < arrived.call.timeout_s]
-        if len(timely) < len(batch):
-            late = [arrived for arrived in batch if now - arrived.at >= arrived.call.timeout_s]
-            self._router.finished(len(late))
-            error = ServiceError("timeout", "It was not done in time. Try again in a moment.")
-            self._answer(late, [error] * len(late))
-        return timely
+    def _is_timely(self, together: _Together) -> bool:
+        """Whether somebody still waits for it: after a stall, the past is not worked off before the present."""
+        if self._router.now() - together.at < together.timeout_s:
+            return True
+        calls = len(together.ids)
+        self._router.finished(calls)
+        self._answer(
+            together, [ServiceError("timeout", "It was not done in time. Try again in a moment.")] * calls
+        )
+        return False
 
-    async def _handle_batch(self, batch: list[_Arrived]) -> None:
-        call = batch[0].call
+    async def _handle_batch(self, batch: list[_Together]) -> None:
+        first = batch[0]
+        asked = first.asked if len(batch) == 1 else [one for together in batch for one in together.asked]
         # Of several calls none is the one: the endpoint alone can be told.
         ORIGIN.set(
-            Origin(_request_of(call), call.trace, call.endpoint)
-            if len(batch) == 1
-            else Origin(endpoint=call.endpoint, batch=len(batch))
+            Origin(_request_of(first), first.trace, first.endpoint)
+            if len(asked) == 1
+            else Origin(endpoint=first.endpoint, batch=len(asked))
         )
         outcomes: Sequence[Any]
         try:
-            asked = [(arrived.call.caller, arrived.request) for arrived in batch]
             outcomes = await self._handle(self._router.state, asked)
-            if len(outcomes) != len(batch):
-                raise ValueError(f"{len(batch)} calls, but {len(outcomes)} results")
+            if len(outcomes) != len(asked):
+                raise ValueError(f"{len(asked)} calls, but {len(outcomes)} results")
         except (Exception, asyncio.CancelledError) as fault:  # as above; the whole batch shares its fate
             if _is_our_end(fault):
                 raise
-            outcomes = [self._fault(fault, batch[0].call)] * len(batch)
+            outcomes = [self._fault(fault, first)] * len(asked)
         finally:
-            self._router.finished(len(batch))
-        self._answer(batch, outcomes)
+            self._router.finished(len(asked))
+        begin = 0
+        for together in batch:
+            end = begin + len(together.ids)
+            self._answer(together, outcomes[begin:end])
+            begin = end
 
 
-def _request_of(call: Call) -> str:
+def _request_of(together: _Together) -> str:
     """A request's id; an event's is the number of its call, which no other call of any gateway has."""
-    return call.request or f"{call.id:x}"
-
-
-_at: Final = operator.attrgetter("at")
+    return together.request or f"{together.ids[0]:x}"
 
 
 def _is_our_end(fault: BaseException) -> bool:
     """Whether this very task is cancelled, rather than something that a handler waited for."""
     task = asyncio.current_task()
     return isinstance(fault, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def _too_much() -> ServiceError:
+    return ServiceError("unavailable", "The service has too much to do. Try again in a moment.")
 
 
 def _refusal(caller: Caller) -> ServiceError:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pulso.contract import Caller
+from pulso.message import encode_caller
 from services.gateway.engine import packets
 from services.gateway.limits import TokenBucket
 
@@ -26,10 +27,18 @@ class Connection:
     greeted: set[str] = field(default_factory=set)
     is_open: bool = True
     trace: str = ""
+    _encoded: tuple[Caller, bytes] | None = None
 
     @property
     def id(self) -> str:
         return self.caller.connection
+
+    @property
+    def encoded_caller(self) -> bytes:
+        """The caller as calls carry it: encoded once, and again where it has become another."""
+        if self._encoded is None or self._encoded[0] is not self.caller:
+            self._encoded = (self.caller, encode_caller(self.caller))
+        return self._encoded[1]
 
 
 def event_frame(event: str, payload: bytes) -> bytes:
@@ -37,6 +46,6 @@ def event_frame(event: str, payload: bytes) -> bytes:
     return packets.text_frame(b'42["%b",%b]' % (event.encode(), payload))
 
 
-def ack_frame(ack: str, payload: bytes) -> bytes:
-    """A Socket.IO ACK on `/` with one argument."""
-    return packets.text_frame(b"43%b[%b]" % (ack.encode(), payload))
+def ack_frame(ack: bytes, payload: bytes) -> bytes:
+    """A Socket.IO ACK on `/` with one argument. `ack` is the packet's id, in digits."""
+    return packets.text_frame(b"43%b[%b]" % (ack, payload))

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from time import perf_counter
+from time import monotonic
 from typing import Final
 
+import msgspec
 import structlog
 
 from pulso.bus import Bus, result_of
 from pulso.contract import Caller, EndpointManifest, Surface
-from pulso.errors import ServiceError
+from pulso.errors import Code, ServiceError
 from pulso.manifests import Manifests, Route
 from pulso.message import Reply
 from pulso.redis_link import RedisLink
@@ -38,6 +39,47 @@ log = structlog.get_logger(__name__)
 OnReply = Callable[[Reply], None]
 
 
+class _Target(msgspec.Struct):
+    """What is to be known of a name for each of its events; looked up in one piece."""
+
+    route: Route | None
+    label: str
+    by_socket: bool
+    private: bool
+    seconds: Spread
+
+
+_NOWHERE: Final = _Target(None, metrics.UNKNOWN, False, False, Spread(()))
+
+
+class _Event(msgspec.Struct, gc=False):
+    """A client's event under way. One object with fields: two closures were 0.7 us and 1 KB an event more.
+
+    Garbage collection can leave it out, as it is in no cycle.
+    """
+
+    relay: Relay
+    connection: Connection
+    caller: Caller
+    target: _Target
+    name: str
+    payload: bytes
+    ack: bytes
+    at_ms: int
+    arrived: float = msgspec.field(default_factory=monotonic)
+
+    def answered(self, payload: bytes, code: Code | None) -> None:
+        self.target.seconds.observe(monotonic() - self.arrived)
+        self.relay.answer(self, payload, code or "ok")
+
+    def on_reply(self, reply: Reply) -> None:
+        self.answered(reply.payload, reply.code)
+
+    def refuse(self, error: ServiceError) -> None:
+        """Without having asked a service."""
+        self.relay.answer(self, error.encode(), error.code)
+
+
 class Relay:
     def __init__(self, bus: Bus, link: RedisLink, journal: Journal) -> None:
         self._bus = bus
@@ -45,8 +87,9 @@ class Relay:
         self._journal = journal
         self._loop = asyncio.get_running_loop()  # kept, for the reason that `Bus` has
         self._stale = asyncio.Event()
-        self._seconds: dict[str, Spread] = {}
         self.manifests = Manifests()
+        self._targets: dict[str, _Target] = {}
+        self._targets_of = self.manifests.routes
 
     def refresh(self) -> None:
         """The manifests may be others now; they are read again soon."""
@@ -65,39 +108,52 @@ class Relay:
             else:
                 on_read()
 
-    def event(self, connection: Connection, name: str, payload: bytes, ack: str) -> None:
+    def event(self, connection: Connection, name: str, payload: bytes, ack: bytes) -> None:
         """A client's event. `ack` is the packet's id, or empty where the client asked for no answer.
 
         A packet that can be no event of ours comes without a name: the journal keeps that it came.
         """
-        route = self.manifests.routes.get(name)
-        private = route is not None and route.endpoint.private
-        label = metrics.UNKNOWN if route is None else name
-        arrived = perf_counter()
-
-        def on_reply(reply: Reply) -> None:
-            outcome = reply.code or "ok"
-            received[label, outcome] += 1
-            came_in(caller, name, payload, outcome, private=private, at_ms=arrived_ms)
-            if ack and connection.is_open:
-                connection.send(ack_frame(ack, reply.payload))
-
-        received, came_in, caller = metrics.RECEIVED.counts, self._journal.came_in, connection.caller
-        arrived_ms = self._journal.now_ms()
-        if not connection.bucket.take(self._loop.time()):
-            on_reply(_refused(_too_many()))
+        target = self._target(name)
+        event = _Event(self, connection, connection.caller, target, name, payload, ack, self._journal.now_ms())
+        if not connection.bucket.take(event.arrived):
+            event.refuse(_too_many())
         elif len(payload) > MAX_PAYLOAD_BYTES:
-            on_reply(_refused(ServiceError("too_large", f"A payload may have {MAX_PAYLOAD_BYTES} bytes.")))
-        elif route is None or route.endpoint.surface not in _BY_SOCKET:
-            on_reply(_refused(_unknown(name)))
+            event.refuse(ServiceError("too_large", f"A payload may have {MAX_PAYLOAD_BYTES} bytes."))
+        elif target.route is None or not target.by_socket:
+            event.refuse(_unknown(name))
+        elif connection.trace:
+            self._request(target.route, event.caller, payload, event.on_reply, trace=connection.trace)
         else:
-            seconds = self._seconds.get(name) or self._seconds_of(name)
+            self._bus.ask(
+                target.route.channel_for(event.caller.id),
+                name,
+                payload,
+                connection.encoded_caller,
+                timeout_s=target.route.endpoint.timeout_s,
+                asker=event,
+            )
 
-            def on_answer(reply: Reply) -> None:
-                seconds.observe(perf_counter() - arrived)
-                on_reply(reply)
+    def _target(self, name: str) -> _Target:
+        if self._targets_of is not self.manifests.routes:
+            self._targets_of, self._targets = self.manifests.routes, {}
+        target = self._targets.get(name)
+        if target is None:
+            route = self.manifests.routes.get(name)
+            if route is None:
+                return _NOWHERE
+            by_socket = route.endpoint.surface in _BY_SOCKET
+            target = _Target(route, name, by_socket, route.endpoint.private, self._seconds_of(name))
+            self._targets[name] = target
+        return target
 
-            self._request(route, caller, payload, on_answer, trace=connection.trace)
+    def answer(self, event: _Event, payload: bytes, outcome: str) -> None:
+        target, connection = event.target, event.connection
+        metrics.RECEIVED.counts[target.label, outcome] += 1
+        self._journal.came_in(
+            event.caller, event.name, event.payload, outcome, private=target.private, at_ms=event.at_ms
+        )
+        if event.ack and connection.is_open:
+            connection.send(ack_frame(event.ack, payload))
 
     async def http(self, name: str, payload: bytes, caller: Caller, *, request_id: str) -> bytes:
         """A request over HTTP: the JSON of the result. Raises `ServiceError`."""
@@ -124,7 +180,7 @@ class Relay:
 
     async def _ask(self, route: Route, payload: bytes, caller: Caller, request_id: str) -> bytes:
         replied: asyncio.Future[Reply] = self._loop.create_future()
-        arrived = perf_counter()
+        arrived = monotonic()
 
         def on_reply(reply: Reply) -> None:
             if not replied.done():
@@ -134,7 +190,7 @@ class Relay:
         reply = await replied
         endpoint = route.endpoint
         if endpoint.surface is not Surface.INTERNAL:  # no client has sent that
-            self._seconds_of(endpoint.name).observe(perf_counter() - arrived)
+            self._seconds_of(endpoint.name).observe(monotonic() - arrived)
             metrics.RECEIVED.counts[endpoint.name, reply.code or "ok"] += 1
         return result_of(reply)
 
@@ -163,8 +219,7 @@ class Relay:
         self._request(route, connection.caller, b"", on_reply)
 
     def _seconds_of(self, endpoint: str) -> Spread:
-        spread = self._seconds[endpoint] = metrics.ACK_SECONDS.of(endpoint)
-        return spread
+        return metrics.ACK_SECONDS.of(endpoint)
 
     def _request(
         self,
@@ -186,10 +241,6 @@ class Relay:
             request_id=request_id,
             trace=trace,
         )
-
-
-def _refused(error: ServiceError) -> Reply:
-    return Reply(0, error.encode(), error.code)
 
 
 def _unknown(name: str) -> ServiceError:

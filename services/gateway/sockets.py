@@ -157,7 +157,7 @@ class Sockets(StrictServer):
             event = _EVENT.fullmatch(data)
             if event is not None:
                 ack, name, argument = event.groups("")
-                self._relay.event(connection, name, argument.encode(), ack)
+                self._relay.event(connection, name, argument.encode(), ack.encode())
                 return None
         return super()._handle_eio_message(eio_sid, data)
 
@@ -172,4 +172,4 @@ class Sockets(StrictServer):
         """An event that none of ours can be: binary, or with an odd name."""
         connection = self._by_engine_id.get(eio_sid)
         if connection is not None:
-            self._relay.event(connection, "", b"", "" if ack is None else str(ack))
+            self._relay.event(connection, "", b"", b"" if ack is None else b"%d" % ack)
