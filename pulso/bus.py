@@ -23,7 +23,7 @@ from pulso.channels import Channels
 from pulso.confirmed import Confirmed
 from pulso.contract import Caller, Endpoint
 from pulso.errors import Code, ErrorBody, ServiceError
-from pulso.message import Call, Calls, Envelope, Membership, Replies, Reply, Tell
+from pulso.message import Call, Calls, Columns, Envelope, Membership, Replies, Reply, Tell, TellOthers
 from pulso.redis_link import Publication, RedisLink
 from pulso.tracing import ORIGIN
 
@@ -191,8 +191,7 @@ class Bus:
         """
         id_ = next(self._ids)
         self._pending[id_] = asker
-        queue = self._outgoing.get(channel)
-        last = queue[-1] if queue else None
+        last = self._last(channel)
         # Only with those right before it: what a client asks for after something else must not overtake that.
         if type(last) is Calls and last.endpoint == endpoint and len(last.ids) < MAX_TOGETHER:
             last.ids.append(id_)
@@ -203,13 +202,27 @@ class Bus:
 
     def answer(self, channel: str, ids: list[int], payloads: list[bytes]) -> None:
         """Reply with the results of calls, in columns."""
-        queue = self._outgoing.get(channel)
-        last = queue[-1] if queue else None
+        last = self._last(channel)
         if type(last) is Replies and len(last.ids) + len(ids) <= MAX_TOGETHER:
             last.ids.extend(ids)
             last.payloads.extend(payloads)
         else:
             self.send(channel, Replies(ids, payloads))
+
+    def tell_others(self, channel: str, event: str, caller: Caller, payload: bytes) -> None:
+        """For the other connections of the caller's user, by way of its gateway; in columns."""
+        last = self._last(channel)
+        if type(last) is TellOthers and last.event == event and len(last.users) < MAX_TOGETHER:
+            last.users.append(caller.id)
+            last.connections.append(caller.connection)
+            last.payloads.append(payload)
+        else:
+            self.send(channel, TellOthers(event, [caller.id], [caller.connection], [payload]))
+
+    def _last(self, channel: str) -> Envelope | None:
+        """What goes to this channel last, as far as it is known by now."""
+        queue = self._outgoing.get(channel)
+        return queue[-1] if queue else None
 
     async def call(
         self,
@@ -363,7 +376,7 @@ def _awaited(envelopes: list[Envelope]) -> list[int]:
 
 
 def _count(envelope: Envelope) -> int:
-    return len(envelope.ids) if isinstance(envelope, Calls | Replies) else 1
+    return len(envelope) if isinstance(envelope, Columns) else 1
 
 
 def result_of(reply: Reply) -> bytes:

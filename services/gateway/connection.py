@@ -48,4 +48,7 @@ def event_frame(event: str, payload: bytes) -> bytes:
 
 def ack_frame(ack: bytes, payload: bytes) -> bytes:
     """A Socket.IO ACK on `/` with one argument. `ack` is the packet's id, in digits."""
+    size = 4 + len(ack) + len(payload)
+    if size < packets.EXTENDED:  # nearly all: packet and frame in one
+        return b"\x81%c43%b[%b]" % (size, ack, payload)
     return packets.text_frame(b"43%b[%b]" % (ack, payload))

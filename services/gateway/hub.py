@@ -142,9 +142,11 @@ class Hub:
         self._journal.went_out(event, payload, recipients)
 
     def _tell_others(self, told: TellOthers) -> None:
-        if not self.company.is_alone(told.user):
-            channel = self._bus.channels.topic(USER_TOPIC + told.user)
-            self._bus.send(channel, Tell(told.event, told.payload, told.connection))
+        alone = self.company.alone
+        for user, connection, payload in zip(told.users, told.connections, told.payloads, strict=True):
+            if user not in alone:
+                channel = self._bus.channels.topic(USER_TOPIC + user)
+                self._bus.send(channel, Tell(told.event, payload, connection))
 
     def tell_all(self, event: str, payload: bytes) -> None:
         self.tell(list(self.connections.values()), event, payload)

@@ -39,17 +39,14 @@ log = structlog.get_logger(__name__)
 OnReply = Callable[[Reply], None]
 
 
-class _Target(msgspec.Struct):
-    """What is to be known of a name for each of its events; looked up in one piece."""
+class _Known(msgspec.Struct):
+    """What is to be known of an endpoint for each of its events: looked up in one piece, by its name's bytes."""
 
-    route: Route | None
-    label: str
+    name: str
+    route: Route
     by_socket: bool
     private: bool
     seconds: Spread
-
-
-_NOWHERE: Final = _Target(None, metrics.UNKNOWN, False, False, Spread(()))
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -61,15 +58,17 @@ class _Event(msgspec.Struct, gc=False):
     relay: Relay
     connection: Connection
     caller: Caller
-    target: _Target
+    known: _Known | None
     name: str
     payload: bytes
     ack: bytes
     at_ms: int
-    arrived: float = msgspec.field(default_factory=monotonic)
+    arrived: float
 
     def answered(self, payload: bytes, code: Code | None) -> None:
-        self.target.seconds.observe(monotonic() - self.arrived)
+        """By a service."""
+        if self.known is not None:
+            self.known.seconds.observe(monotonic() - self.arrived)
         self.relay.answer(self, payload, code or "ok")
 
     def on_reply(self, reply: Reply) -> None:
@@ -88,8 +87,8 @@ class Relay:
         self._loop = asyncio.get_running_loop()  # kept, for the reason that `Bus` has
         self._stale = asyncio.Event()
         self.manifests = Manifests()
-        self._targets: dict[str, _Target] = {}
-        self._targets_of = self.manifests.routes
+        self._by_name: dict[bytes, _Known] = {}
+        self._known_of = self.manifests.routes
 
     def refresh(self) -> None:
         """The manifests may be others now; they are read again soon."""
@@ -113,45 +112,65 @@ class Relay:
 
         A packet that can be no event of ours comes without a name: the journal keeps that it came.
         """
-        target = self._target(name)
-        event = _Event(self, connection, connection.caller, target, name, payload, ack, self._journal.now_ms())
+        known = self._known(name.encode("utf-8", "replace"))
+        event = _Event(
+            self, connection, connection.caller, known, name, payload, ack, self._journal.now_ms(), monotonic()
+        )
+        self._take(event)
+
+    def known_event(self, connection: Connection, name: bytes, payload: bytes, ack: bytes) -> bool:
+        """As `event`, where there is an endpoint of this name; else nothing is done and the answer is False."""
+        known = self._known(name)
+        if known is None:
+            return False
+        self._take(
+            _Event(
+                self, connection, connection.caller, known, known.name, payload, ack,
+                self._journal.now_ms(), monotonic(),
+            )
+        )  # fmt: skip
+        return True
+
+    def _take(self, event: _Event) -> None:
+        known, connection, payload = event.known, event.connection, event.payload
         if not connection.bucket.take(event.arrived):
             event.refuse(_too_many())
         elif len(payload) > MAX_PAYLOAD_BYTES:
             event.refuse(ServiceError("too_large", f"A payload may have {MAX_PAYLOAD_BYTES} bytes."))
-        elif target.route is None or not target.by_socket:
-            event.refuse(_unknown(name))
+        elif known is None or not known.by_socket:
+            event.refuse(_unknown(event.name))
         elif connection.trace:
-            self._request(target.route, event.caller, payload, event.on_reply, trace=connection.trace)
+            self._request(known.route, event.caller, payload, event.on_reply, trace=connection.trace)
         else:
+            route = known.route
             self._bus.ask(
-                target.route.channel_for(event.caller.id),
-                name,
+                route.channel_for(event.caller.id),
+                known.name,
                 payload,
                 connection.encoded_caller,
-                timeout_s=target.route.endpoint.timeout_s,
+                timeout_s=route.endpoint.timeout_s,
                 asker=event,
             )
 
-    def _target(self, name: str) -> _Target:
-        if self._targets_of is not self.manifests.routes:
-            self._targets_of, self._targets = self.manifests.routes, {}
-        target = self._targets.get(name)
-        if target is None:
-            route = self.manifests.routes.get(name)
-            if route is None:
-                return _NOWHERE
-            by_socket = route.endpoint.surface in _BY_SOCKET
-            target = _Target(route, name, by_socket, route.endpoint.private, self._seconds_of(name))
-            self._targets[name] = target
-        return target
+    def _known(self, name: bytes) -> _Known | None:
+        if self._known_of is not self.manifests.routes:
+            self._known_of = self.manifests.routes
+            self._by_name = {
+                route.endpoint.name.encode(): self._known_from(route) for route in self._known_of.values()
+            }
+        return self._by_name.get(name)
+
+    def _known_from(self, route: Route) -> _Known:
+        endpoint = route.endpoint
+        by_socket = endpoint.surface in _BY_SOCKET
+        return _Known(endpoint.name, route, by_socket, endpoint.private, self._seconds_of(endpoint.name))
 
     def answer(self, event: _Event, payload: bytes, outcome: str) -> None:
-        target, connection = event.target, event.connection
-        metrics.RECEIVED.counts[target.label, outcome] += 1
-        self._journal.came_in(
-            event.caller, event.name, event.payload, outcome, private=target.private, at_ms=event.at_ms
-        )
+        """Exactly once for every event: count it, record it, and ack it where that is asked for."""
+        known, connection = event.known, event.connection
+        label, private = (known.name, known.private) if known is not None else (metrics.UNKNOWN, False)
+        metrics.RECEIVED.counts[label, outcome] += 1
+        self._journal.came_in(event.caller, event.name, event.payload, outcome, private=private, at_ms=event.at_ms)
         if event.ack and connection.is_open:
             connection.send(ack_frame(event.ack, payload))
 

@@ -136,6 +136,7 @@ class Entry:
         websocket = self._switch(handshake, connection, key, self._first(sid, []))
         session = self._open(handshake, sid, websocket)
         websocket.on_packet = session.receive
+        websocket.on_text = session.receive_text
         websocket.on_lost = session.lost
         return websocket
 

@@ -31,6 +31,7 @@ INTERNAL_ERROR: Final = 1011
 Work = Awaitable[None] | None
 """What a handler answers: None where it is done."""
 OnMessage = Callable[[str, str | bytes], Work]
+Lane = Callable[[bytes], bool]
 OnDisconnect = Callable[[str, str], Work]
 
 log = structlog.get_logger(__name__)
@@ -94,12 +95,14 @@ class Session:
 
     __slots__ = (
         "_arrived", "_awaits_pong", "_busy", "_due_at", "_end", "_outbox", "_settled", "_shared", "_transport",
-        "closed", "id",
+        "closed", "id", "lane",
     )  # fmt: skip
 
     def __init__(self, session_id: str, shared: Shared, transport: Transport) -> None:
         self.id = session_id
         self.closed = False
+        self.lane: Lane | None = None
+        """Where texts may go past all that follows here: it answers whether it has taken one. It is never busy."""
         self._shared = shared
         self._transport = transport
         self._outbox: list[bytes] = []
@@ -139,6 +142,16 @@ class Session:
     def upgrade(self, transport: Transport) -> None:
         """Section "Upgrade": from now on this transport carries what the other one did."""
         self._transport = transport
+
+    def receive_text(self, packet: bytes) -> bool:
+        """A packet in text that nobody has looked at yet; False where it is to go through `receive`."""
+        if self.lane is None or self._busy or self.closed:
+            return False
+        try:
+            return self.lane(packet)
+        except Exception:  # as in `_message`
+            self._failed()
+            return True
 
     def receive(self, packet: str | bytes) -> None:
         """One packet of the client's, as the transport took it apart."""
