@@ -10,15 +10,14 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import random
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 import structlog
 
 from pulso import message, metrics
+from pulso.awaited import Asker, Awaited, OnReply, Waiting
 from pulso.channels import Channels
 from pulso.confirmed import Confirmed
 from pulso.contract import Caller, Endpoint
@@ -30,39 +29,19 @@ from pulso.tracing import ORIGIN
 Req = TypeVar("Req")
 Res = TypeVar("Res")
 
-TICK_S: Final = 0.1
-"""How exactly deadlines are kept: they are gathered in buckets of this width, so that a call costs no timer."""
-
 MAX_TOGETHER: Final = 256
 """Calls, or replies, in one envelope: a handler's batch is made of whole ones."""
 
 MEMBERSHIP_TIMEOUT_S: Final = 5.0
 PUBLISH_TIMEOUT_S: Final = 2.0
 
-OnReply = Callable[[Reply], None]
 OnBatch = Callable[[list[Envelope]], None]
 
 _GONE: Final = ServiceError("unavailable", "The service is not there right now. Try again in a moment.")
 _LOST: Final = ServiceError("unavailable", "The connection was interrupted; it may have been done. Try again.")
-_LATE: Final = ServiceError("timeout", "The service did not answer in time; it may have been done. Try again.")
 _UNSENDABLE: Final = ServiceError("internal", "This cannot be sent: a text in it is no valid Unicode.")
 
 log = structlog.get_logger(__name__)
-
-
-class Asker(Protocol):
-    """Who waits for an answer."""
-
-    def answered(self, payload: bytes, code: Code | None) -> None:
-        """Called exactly once, in the reader: JSON of the result where `code` is None, else of an `ErrorBody`."""
-
-
-class _Waiting(msgspec.Struct):
-    id: int
-    on_reply: OnReply
-
-    def answered(self, payload: bytes, code: Code | None) -> None:
-        self.on_reply(Reply(self.id, payload, code))
 
 
 class Bus:
@@ -72,28 +51,18 @@ class Bus:
         self.link = link
         self.channels = channels
         self.inbox = inbox
-        # A successor on the same channel must not take a reply to its predecessor for its own.
-        self._ids = itertools.count(random.getrandbits(48) << 14)
         # Kept, because asking for it is a system call (CPython 3.11 compares process ids): made with every event
         # it was a fifth of the cost.
         self._loop = asyncio.get_running_loop()
-        self._pending: dict[int, Asker] = {}
-        self._deadlines: dict[int, list[int]] = {}
+        self._awaited = Awaited(self._loop)
         self._outgoing: dict[str, list[Envelope]] = {}
         self._batch_sizes = metrics.BUS_BATCH_SIZE.of()
         self._confirmed = Confirmed(link)
-        link.on_lost(self._fail_all)
+        link.on_lost(lambda: self._awaited.fail_all(_LOST))
 
     async def run(self) -> None:
         """Keep deadlines until cancelled."""
-        done = int(self._loop.time() / TICK_S)
-        while True:
-            await asyncio.sleep(TICK_S)
-            now = int(self._loop.time() / TICK_S)
-            for tick in range(done, now):
-                for id_ in self._deadlines.pop(tick, ()):
-                    self._fail(id_, _LATE)
-            done = now
+        await self._awaited.run()
 
     async def listen(self, channel: str, on_batch: OnBatch) -> None:
         """Returns once the subscription is confirmed. `on_batch` is called in the reader: it must not block."""
@@ -189,8 +158,9 @@ class Bus:
 
         `caller` is from `message.encode_caller`. The deadline counts from the end of this turn.
         """
-        id_ = next(self._ids)
-        self._pending[id_] = asker
+        awaited = self._awaited
+        id_ = next(awaited.ids)
+        awaited.askers[id_] = asker
         last = self._last(channel)
         # Only with those right before it: what a client asks for after something else must not overtake that.
         if type(last) is Calls and last.endpoint == endpoint and len(last.ids) < MAX_TOGETHER:
@@ -261,18 +231,11 @@ class Bus:
     def take_replies(self, batch: list[Envelope]) -> list[Envelope]:
         """Hand the replies in a batch to those who wait for them; returns the rest."""
         rest: list[Envelope] = []
-        pop = self._pending.pop
         for envelope in batch:
             if type(envelope) is Replies:
-                for id_, payload in zip(envelope.ids, envelope.payloads, strict=True):
-                    asker = pop(id_, None)
-                    if asker is not None:
-                        try:
-                            asker.answered(payload, None)
-                        except Exception:  # the fault of one must not keep the replies of the others from them
-                            log.exception("a reply was not handled")
+                self._awaited.take(envelope)
             elif type(envelope) is Reply:
-                self._hand_over(envelope.id, envelope.payload, envelope.code)
+                self._awaited.take_one(envelope.id, envelope.payload, envelope.code)
             else:
                 rest.append(envelope)
         return rest
@@ -288,14 +251,11 @@ class Bus:
         return await answered
 
     def _expect(self, on_reply: OnReply, timeout_s: float) -> int:
-        id_ = next(self._ids)
-        self._pending[id_] = _Waiting(id_, on_reply)
-        self._deadline([id_], timeout_s)
+        awaited = self._awaited
+        id_ = next(awaited.ids)
+        awaited.askers[id_] = Waiting(id_, on_reply)
+        awaited.until([id_], timeout_s)
         return id_
-
-    def _deadline(self, ids: list[int], timeout_s: float) -> None:
-        tick = int((self._loop.time() + max(timeout_s, 0.0)) / TICK_S) + 1
-        self._deadlines.setdefault(tick, []).extend(ids)
 
     def _flush(self) -> None:
         outgoing, self._outgoing = self._outgoing, {}
@@ -308,7 +268,7 @@ class Bus:
         for channel, envelopes in (*first, *then):
             for envelope in envelopes:
                 if type(envelope) is Calls:  # the others have their deadlines already
-                    self._deadline(envelope.ids, envelope.timeout_s)
+                    self._awaited.until(envelope.ids, envelope.timeout_s)
             try:
                 publications += self._publications(channel, envelopes)
             except UnicodeEncodeError:
@@ -331,40 +291,25 @@ class Bus:
             return self._publications(channel, [envelope])
         except UnicodeEncodeError as fault:
             log.error("an envelope cannot be sent", kind=type(envelope).__name__, fault=fault.reason)
-            for id_ in _awaited([envelope]):
-                self._fail(id_, _UNSENDABLE)
+            for id_ in _ids_of([envelope]):
+                self._awaited.fail(id_, _UNSENDABLE)
             return []
 
     def _absence(self, part: list[Envelope]) -> Callable[[int], None] | None:
         """What to do where nobody received this: those who wait for an answer hear so at once."""
-        ids = _awaited(part)
+        ids = _ids_of(part)
         if not ids:
             return None
 
         def on_count(count: int) -> None:
             if count == 0:
                 for id_ in ids:
-                    self._fail(id_, _GONE)
+                    self._awaited.fail(id_, _GONE)
 
         return on_count
 
-    def _fail(self, id_: int, error: ServiceError) -> None:
-        self._hand_over(id_, error.encode(), error.code)
 
-    def _hand_over(self, id_: int, payload: bytes, code: Code | None) -> None:
-        asker = self._pending.pop(id_, None)
-        if asker is not None:
-            try:
-                asker.answered(payload, code)
-            except Exception:  # as in `take_replies`
-                log.exception("a reply was not handled")
-
-    def _fail_all(self) -> None:
-        for id_ in list(self._pending):
-            self._fail(id_, _LOST)
-
-
-def _awaited(envelopes: list[Envelope]) -> list[int]:
+def _ids_of(envelopes: list[Envelope]) -> list[int]:
     """The ids of those that are to be answered."""
     ids: list[int] = []
     for envelope in envelopes:

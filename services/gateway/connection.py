@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from pulso.contract import Caller
 from pulso.message import encode_caller
@@ -11,16 +12,25 @@ from services.gateway.engine import packets
 from services.gateway.limits import TokenBucket
 
 
+class Outlet(Protocol):
+    """Where frames to a client are queued, without waiting and in order."""
+
+    def send(self, frame: bytes) -> None: ...
+
+    def broadcast(self, frame: bytes, to: Sequence[Any]) -> None:
+        """As `send` of each of these."""
+
+
 @dataclass(slots=True, eq=False)
 class Connection:
-    """A connected client. `send` queues a frame and never waits; `close` ends the socket for good.
+    """A connected client. `outlet` takes frames; `close` ends the socket for good.
 
     `topics` are those it follows, `greeted` the `on_connect` endpoints that are asked to greet it until they do.
     `trace` is the traceparent that it came with: all its events belong to that trace.
     """
 
     caller: Caller
-    send: Callable[[bytes], None]
+    outlet: Outlet
     close: Callable[[], object]
     bucket: TokenBucket
     topics: set[str] = field(default_factory=set)

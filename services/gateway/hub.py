@@ -136,8 +136,9 @@ class Hub:
         """Send one event to these connections; it is encoded once."""
         frame = event_frame(event, payload)
         recipients = [connection for connection in to if connection.is_open]
-        for connection in recipients:
-            connection.send(frame)
+        if recipients:
+            outlets = [connection.outlet for connection in recipients]
+            outlets[0].broadcast(frame, outlets)
         metrics.SENT.counts[event,] += len(recipients)
         self._journal.went_out(event, payload, recipients)
 

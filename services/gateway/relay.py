@@ -172,7 +172,7 @@ class Relay:
         metrics.RECEIVED.counts[label, outcome] += 1
         self._journal.came_in(event.caller, event.name, event.payload, outcome, private=private, at_ms=event.at_ms)
         if event.ack and connection.is_open:
-            connection.send(ack_frame(event.ack, payload))
+            connection.outlet.send(ack_frame(event.ack, payload))
 
     async def http(self, name: str, payload: bytes, caller: Caller, *, request_id: str) -> bytes:
         """A request over HTTP: the JSON of the result. Raises `ServiceError`."""

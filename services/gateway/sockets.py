@@ -124,7 +124,7 @@ class Sockets(StrictServer):
         self._journal.came_in(caller, CONNECT, b"", "ok", private=True)
         connection = self._by_engine_id[engine_id] = Connection(
             caller,
-            send=session.send,
+            session,
             close=lambda: self._tasks.spawn(self.disconnect(sid), "close"),
             bucket=TokenBucket(self._events_per_second, monotonic()),
             trace=traceparent(auth.get("traceparent") if isinstance(auth, dict) else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -47,6 +47,9 @@ class Transport(Protocol):
 
     def take(self, frames: list[bytes]) -> bool:
         """Send these frames, or keep them to be sent; False where too many bytes wait already."""
+
+    def take_one(self, frame: bytes) -> bool:
+        """As `take`."""
 
     def unread_bytes(self) -> int:
         """How much waits here for the client to read it."""
@@ -123,10 +126,16 @@ class Session:
         """Queue a frame; it leaves with all others of this turn of the loop. Never waits, keeps the order."""
         if self.closed:
             return
-        outbox = self._outbox
+        turn_end, outbox = self._shared.turn_end, self._outbox
+        if turn_end.put_off:
+            turn_end.settle()
         if not outbox:
-            self._shared.turn_end.add(self)
+            turn_end.add(self)
         outbox.append(frame)
+
+    def broadcast(self, frame: bytes, to: Sequence[Session]) -> None:
+        """As `send` of each of these, all of one server."""
+        self._shared.turn_end.broadcast(frame, to)
 
     def flush(self) -> None:
         frames = self._outbox
@@ -134,10 +143,21 @@ class Session:
             return
         self._outbox = []
         if not self._transport.take(frames):
-            metrics.SLOW_CLOSES.inc()
-            log.info("closed a client that does not read", session=self.id)
-            self._transport.abort()
-            self._ended(TRANSPORT_ERROR)
+            self._too_slow()
+
+    def flush_with(self, frame: bytes) -> None:
+        """This frame after those that are queued, at once where there are none."""
+        if self._outbox:
+            self._outbox.append(frame)
+            self.flush()
+        elif not self.closed and not self._transport.take_one(frame):
+            self._too_slow()
+
+    def _too_slow(self) -> None:
+        metrics.SLOW_CLOSES.inc()
+        log.info("closed a client that does not read", session=self.id)
+        self._transport.abort()
+        self._ended(TRANSPORT_ERROR)
 
     def upgrade(self, transport: Transport) -> None:
         """Section "Upgrade": from now on this transport carries what the other one did."""
@@ -167,6 +187,7 @@ class Session:
             self._awaits_pong = False
             self._due_at = asyncio.get_running_loop().time() + self._shared.ping_interval_s
         elif kind == packets.CLOSE:
+            self._shared.turn_end.settle()
             self.flush()
             if not self.closed:
                 self._transport.closed_by_client()
@@ -185,6 +206,7 @@ class Session:
         """End it from this side: what is queued is sent, what has arrived and is not handled yet is not."""
         if self.closed:
             return
+        self._shared.turn_end.settle()
         self.flush()
         if not self.closed:
             if self._arrived is not None:

@@ -91,12 +91,14 @@ class WebSocket(asyncio.Protocol):
     # What the session calls.
 
     def take(self, frames: list[bytes]) -> bool:
-        """Everything that is sent goes through here, or it would be overtaken.
+        """Everything that is sent goes through here or `take_one`, or it would be overtaken.
 
         It goes straight to the kernel, by send(2): by way of uvloop, which has more to do and takes write(2), a
         delivery costs an eighth more.
         """
-        data = frames[0] if len(frames) == 1 else b"".join(frames)
+        return self.take_one(frames[0] if len(frames) == 1 else b"".join(frames))
+
+    def take_one(self, data: bytes) -> bool:
         if self._is_full:
             self._is_full = self._connection.get_write_buffer_size() > 0
         if not self._is_full:
