@@ -22,7 +22,7 @@ from pulso.channels import Channels
 from pulso.confirmed import Confirmed
 from pulso.contract import Caller, Endpoint
 from pulso.errors import Code, ErrorBody, ServiceError
-from pulso.message import Call, Calls, Columns, Envelope, Membership, Replies, Reply, Tell, TellOthers
+from pulso.message import Call, Calls, Envelope, Membership, Replies, Reply, Tell, TellOthers
 from pulso.redis_link import Publication, RedisLink
 from pulso.tracing import ORIGIN
 
@@ -282,7 +282,7 @@ class Bus:
         name = channel.encode()
         publications = []
         for data, part in message.parts(envelopes):
-            self._batch_sizes.observe(sum(map(_count, part)))
+            self._batch_sizes.observe(message.count(part))
             publications.append(Publication(name, data, self._absence(part)))
         return publications
 
@@ -291,13 +291,13 @@ class Bus:
             return self._publications(channel, [envelope])
         except UnicodeEncodeError as fault:
             log.error("an envelope cannot be sent", kind=type(envelope).__name__, fault=fault.reason)
-            for id_ in _ids_of([envelope]):
+            for id_ in message.awaited([envelope]):
                 self._awaited.fail(id_, _UNSENDABLE)
             return []
 
     def _absence(self, part: list[Envelope]) -> Callable[[int], None] | None:
         """What to do where nobody received this: those who wait for an answer hear so at once."""
-        ids = _ids_of(part)
+        ids = message.awaited(part)
         if not ids:
             return None
 
@@ -307,21 +307,6 @@ class Bus:
                     self._awaited.fail(id_, _GONE)
 
         return on_count
-
-
-def _ids_of(envelopes: list[Envelope]) -> list[int]:
-    """The ids of those that are to be answered."""
-    ids: list[int] = []
-    for envelope in envelopes:
-        if type(envelope) is Calls:
-            ids += envelope.ids
-        elif type(envelope) is Call or type(envelope) is Membership:
-            ids.append(envelope.id)
-    return ids
-
-
-def _count(envelope: Envelope) -> int:
-    return len(envelope) if isinstance(envelope, Columns) else 1
 
 
 def result_of(reply: Reply) -> bytes:

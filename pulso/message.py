@@ -201,6 +201,22 @@ def decode(data: bytes) -> list[Envelope]:
     return batch
 
 
+def awaited(batch: list[Envelope]) -> list[int]:
+    """The ids of those that are to be answered."""
+    ids: list[int] = []
+    for envelope in batch:
+        if type(envelope) is Calls:
+            ids += envelope.ids
+        elif type(envelope) is Call or type(envelope) is Membership:
+            ids.append(envelope.id)
+    return ids
+
+
+def count(batch: list[Envelope]) -> int:
+    """How many there are, each one in columns counted."""
+    return sum(len(envelope) if isinstance(envelope, Columns) else 1 for envelope in batch)
+
+
 def encode_caller(caller: Caller) -> bytes:
     return _encoder.encode(caller)
 

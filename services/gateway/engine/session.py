@@ -6,13 +6,14 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
 from pulso.tasks import Tasks
 from services.gateway import metrics
 from services.gateway.engine import packets
+from services.gateway.engine.transport import Transport
 from services.gateway.engine.turn import TurnEnd
 from services.gateway.engine.wheel import Wheel
 
@@ -40,34 +41,6 @@ log = structlog.get_logger(__name__)
 def _ignored(_session_id: str, _given: str | bytes) -> Work:
     """What a server does whose owner does not care."""
     return None
-
-
-class Transport(Protocol):
-    name: str
-
-    def take(self, frames: list[bytes]) -> bool:
-        """Send these frames, or keep them to be sent; False where too many bytes wait already."""
-
-    def take_one(self, frame: bytes) -> bool:
-        """As `take`."""
-
-    def unread_bytes(self) -> int:
-        """How much waits here for the client to read it."""
-
-    def hold(self) -> None:
-        """The session is busy: read no more than can be helped."""
-
-    def go_on(self) -> None:
-        """The session is not busy any more."""
-
-    def close(self, code: int) -> None:
-        """The session is over; `code` is WebSocket's."""
-
-    def closed_by_client(self) -> None:
-        """The session is over because the client says so."""
-
-    def abort(self) -> None:
-        """As `close`, without waiting for a client that does not read."""
 
 
 @dataclass(slots=True)
