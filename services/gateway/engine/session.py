@@ -256,6 +256,7 @@ class Session:
         self.closed = True
         self._end = reason
         self._outbox = []
+        self.lane = None  # it knows a connection that knows this session: neither would go without the collector
         self._shared.sessions.pop(self.id, None)
         if not self._busy:
             work = self._after()

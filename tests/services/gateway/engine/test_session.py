@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Awaitable
 from typing import cast
 
@@ -246,4 +247,30 @@ async def test_what_was_broadcast_before_a_close_still_goes() -> None:
         assert carriers[1].writes == [b"last"]
         await turns(2)
         assert [carrier.writes for carrier in carriers] == [[b"last"], [b"last"]]
+        await engine.shutdown()
+
+
+class Follower:
+    """Knows a session whose lane knows it, as a connection does."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def takes(self, _packet: bytes) -> bool:
+        return True
+
+
+async def test_what_a_session_knows_is_gone_with_it_without_the_garbage_collector() -> None:
+    """Which runs so rarely that thousands of connections would wait for it."""
+    async with Tasks() as tasks:
+        engine = EngineServer(tasks=tasks)
+        session = Session("s", engine._shared, Carrier())
+        follower = Follower(session)
+        session.lane = follower.takes
+        gone = weakref.ref(follower)
+        del follower
+        assert session.receive_text(b"42[]")
+        session.close()
+        assert gone() is None
+        assert not session.receive_text(b"42[]")
         await engine.shutdown()
