@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pulso.store import Many, Store
+from pulso.rows import Many, Rows
+from pulso.store import Store
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -29,9 +29,4 @@ class KeptValues:
 
     async def keep(self, values: Mapping[str, int]) -> None:
         """Returns after the commit."""
-        rows = list(values.items())
-
-        async def change(connection: AsyncConnection) -> None:
-            await _KEEP.run(connection, rows)
-
-        await self._store.write(change)
+        await self._store.write(Rows((_KEEP, list(values.items()))))

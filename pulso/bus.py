@@ -11,20 +11,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 import msgspec
 import structlog
 
 from pulso import message, metrics
+from pulso.awaited import TICK_S, Asker, Awaited, OnReply, Waiting
 from pulso.channels import Channels
 from pulso.confirmed import Confirmed
 from pulso.contract import Caller, Endpoint
 from pulso.errors import Code, ErrorBody, ServiceError
-from pulso.message import Call, Envelope, Membership, Reply, Tell
+from pulso.message import Call, Calls, Envelope, Membership, Replies, Reply, Tell, TellOthers
 from pulso.redis_link import Publication, RedisLink
 from pulso.tracing import ORIGIN
 from pulso.vigil import LOOK_EVERY_S, Vigil
@@ -32,19 +31,17 @@ from pulso.vigil import LOOK_EVERY_S, Vigil
 Req = TypeVar("Req")
 Res = TypeVar("Res")
 
-TICK_S: Final = 0.1
-"""How exactly deadlines are kept: they are gathered in buckets of this width, so that a call costs no timer."""
+MAX_TOGETHER: Final = 256
+"""Calls, or replies, in one envelope: a handler's batch is made of whole ones."""
 
 MEMBERSHIP_TIMEOUT_S: Final = 5.0
 PUBLISH_TIMEOUT_S: Final = 2.0
 
-OnReply = Callable[[Reply], None]
 OnBatch = Callable[[list[Envelope]], None]
 
 _GONE: Final = ServiceError("unavailable", "The service is not there right now. Try again in a moment.")
 _LOST: Final = ServiceError("unavailable", "The connection was interrupted; it may have been done. Try again.")
 _DESERTED: Final = ServiceError("unavailable", "The service has gone; it may have been done. Try again.")
-_LATE: Final = ServiceError("timeout", "The service did not answer in time; it may have been done. Try again.")
 _UNSENDABLE: Final = ServiceError("internal", "This cannot be sent: a text in it is no valid Unicode.")
 
 log = structlog.get_logger(__name__)
@@ -57,29 +54,22 @@ class Bus:
         self.link = link
         self.channels = channels
         self.inbox = inbox
-        self._ids = _unguessable()
         # Kept, because asking for it is a system call (CPython 3.11 compares process ids): made with every event
         # it was a fifth of the cost.
         self._loop = asyncio.get_running_loop()
-        self._pending: dict[int, OnReply] = {}
-        self._deadlines: dict[int, list[int]] = {}
+        self._awaited = Awaited(self._loop)
         self._outgoing: dict[str, list[Envelope]] = {}
         self._batch_sizes = metrics.BUS_BATCH_SIZE.of()
         self._confirmed = Confirmed(link)
-        self._vigil = Vigil(self._pending, self._count, lambda id_: self._fail(id_, _DESERTED))
-        link.on_lost(self._fail_all)
+        self._vigil = Vigil(self._awaited.askers, self._count, lambda id_: self._awaited.fail(id_, _DESERTED))
+        link.on_lost(lambda: self._awaited.fail_all(_LOST))
 
     async def run(self) -> None:
-        """Keep deadlines until cancelled."""
-        done = int(self._loop.time() / TICK_S)
+        """Keep deadlines, and look after calls in hand, until cancelled."""
         look_at = self._loop.time() + LOOK_EVERY_S
         while True:
             await asyncio.sleep(TICK_S)
-            now = int(self._loop.time() / TICK_S)
-            for tick in range(done, now):
-                for id_ in self._deadlines.pop(tick, ()):
-                    self._fail(id_, _LATE)
-            done = now
+            self._awaited.expire()
             if self._loop.time() >= look_at:
                 self._vigil.look()
                 look_at = self._loop.time() + LOOK_EVERY_S
@@ -176,6 +166,49 @@ class Bus:
         else:
             queue.append(call)
 
+    def ask(
+        self, channel: str, endpoint: str, payload: bytes, caller: bytes, *, timeout_s: float, asker: Asker
+    ) -> None:
+        """As `request`, in one envelope with the calls to the same endpoint right before it: for a client's event.
+
+        `caller` is from `message.encode_caller`. The deadline counts from the end of this turn.
+        """
+        awaited = self._awaited
+        id_ = next(awaited.ids)
+        awaited.askers[id_] = asker
+        last = self._last(channel)
+        # Only with those right before it: what a client asks for after something else must not overtake that.
+        if type(last) is Calls and last.endpoint == endpoint and len(last.ids) < MAX_TOGETHER:
+            last.ids.append(id_)
+            last.callers.append(caller)
+            last.payloads.append(payload)
+        else:
+            self.send(channel, Calls(endpoint, self.inbox, timeout_s, [id_], [caller], [payload]))
+
+    def answer(self, channel: str, ids: list[int], payloads: list[bytes]) -> None:
+        """Reply with the results of calls, in columns."""
+        last = self._last(channel)
+        if type(last) is Replies and len(last.ids) + len(ids) <= MAX_TOGETHER:
+            last.ids.extend(ids)
+            last.payloads.extend(payloads)
+        else:
+            self.send(channel, Replies(ids, payloads))
+
+    def tell_others(self, channel: str, event: str, caller: Caller, payload: bytes) -> None:
+        """For the other connections of the caller's user, by way of its gateway; in columns."""
+        last = self._last(channel)
+        if type(last) is TellOthers and last.event == event and len(last.users) < MAX_TOGETHER:
+            last.users.append(caller.id)
+            last.connections.append(caller.connection)
+            last.payloads.append(payload)
+        else:
+            self.send(channel, TellOthers(event, [caller.id], [caller.connection], [payload]))
+
+    def _last(self, channel: str) -> Envelope | None:
+        """What goes to this channel last, as far as it is known by now."""
+        queue = self._outgoing.get(channel)
+        return queue[-1] if queue else None
+
     async def call(
         self,
         channel: str,
@@ -213,15 +246,11 @@ class Bus:
     def take_replies(self, batch: list[Envelope]) -> list[Envelope]:
         """Hand the replies in a batch to those who wait for them; returns the rest."""
         rest: list[Envelope] = []
-        pending = self._pending
         for envelope in batch:
-            if type(envelope) is Reply:
-                on_reply = pending.pop(envelope.id, None)
-                if on_reply is not None:
-                    try:
-                        on_reply(envelope)
-                    except Exception:  # the fault of one must not keep the replies of the others from them
-                        log.exception("a reply was not handled")
+            if type(envelope) is Replies:
+                self._awaited.take(envelope)
+            elif type(envelope) is Reply:
+                self._awaited.take_one(envelope.id, envelope.payload, envelope.code)
             else:
                 rest.append(envelope)
         return rest
@@ -237,14 +266,10 @@ class Bus:
         return await answered
 
     def _expect(self, on_reply: OnReply, timeout_s: float) -> int:
-        id_ = next(self._ids)
-        self._pending[id_] = on_reply
-        tick = int((self._loop.time() + max(timeout_s, 0.0)) / TICK_S) + 1
-        bucket = self._deadlines.get(tick)
-        if bucket is None:
-            self._deadlines[tick] = [id_]
-        else:
-            bucket.append(id_)
+        awaited = self._awaited
+        id_ = next(awaited.ids)
+        awaited.askers[id_] = Waiting(id_, on_reply)
+        awaited.until([id_], timeout_s)
         return id_
 
     def _flush(self) -> None:
@@ -256,6 +281,9 @@ class Bus:
         for item in outgoing.items():
             (first if item[0].startswith(self.channels.gateways) else then).append(item)
         for channel, envelopes in (*first, *then):
+            for envelope in envelopes:
+                if type(envelope) is Calls:  # the others have their deadlines already
+                    self._awaited.until(envelope.ids, envelope.timeout_s)
             try:
                 publications += self._publications(channel, envelopes)
             except UnicodeEncodeError:
@@ -269,7 +297,7 @@ class Bus:
         name = channel.encode()
         publications = []
         for data, part in message.parts(envelopes):
-            self._batch_sizes.observe(len(part))
+            self._batch_sizes.observe(message.count(part))
             publications.append(Publication(name, data, self._absence(channel, part)))
         return publications
 
@@ -278,13 +306,13 @@ class Bus:
             return self._publications(channel, [envelope])
         except UnicodeEncodeError as fault:
             log.error("an envelope cannot be sent", kind=type(envelope).__name__, fault=fault.reason)
-            for id_ in _awaited([envelope]):
-                self._fail(id_, _UNSENDABLE)
+            for id_ in message.awaited([envelope]):
+                self._awaited.fail(id_, _UNSENDABLE)
             return []
 
     def _absence(self, channel: str, part: list[Envelope]) -> Callable[[int], None] | None:
         """What to do where nobody received this: those who wait for an answer hear so at once."""
-        ids = _awaited(part)
+        ids = message.awaited(part)
         if not ids:
             return None
         self._vigil.sent(channel, ids)
@@ -292,37 +320,9 @@ class Bus:
         def on_count(count: int) -> None:
             if count == 0:
                 for id_ in ids:
-                    self._fail(id_, _GONE)
+                    self._awaited.fail(id_, _GONE)
 
         return on_count
-
-    def _fail(self, id_: int, error: ServiceError) -> None:
-        on_reply = self._pending.pop(id_, None)
-        if on_reply is not None:
-            try:
-                on_reply(Reply(id_, error.encode(), error.code))
-            except Exception:  # as in `take_replies`
-                log.exception("a failure was not handled")
-
-    def _fail_all(self) -> None:
-        for id_ in list(self._pending):
-            self._fail(id_, _LOST)
-
-
-def _unguessable() -> Iterator[int]:
-    """Ids that only whoever was asked can answer: who may send to an inbox must not answer in another's place.
-
-    Nor does a successor on the same channel take a reply to its predecessor for its own. 63 bits, of the system's
-    randomness, fetched for many at once: 50 ns each.
-    """
-    while True:
-        for id_ in struct.unpack("=256Q", os.urandom(2048)):
-            yield id_ >> 1
-
-
-def _awaited(envelopes: list[Envelope]) -> list[int]:
-    """The ids of those that are to be answered."""
-    return [envelope.id for envelope in envelopes if type(envelope) is Call or type(envelope) is Membership]
 
 
 def result_of(reply: Reply) -> bytes:

@@ -21,9 +21,8 @@ import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError, ResponseError
 
-from pulso.resp import is_refusal
-
 from pulso.keys import Keys
+from pulso.resp import is_refusal
 from pulso.scripts import commands_of
 
 LEASE_MS: Final = 3000

@@ -7,7 +7,8 @@ JSON bytes that pass through unread: only the service decodes a request, only th
 
 from __future__ import annotations
 
-from typing import Final
+import functools
+from typing import Any, Final
 
 import msgspec
 
@@ -82,18 +83,6 @@ class Probe(msgspec.Struct, frozen=True, array_like=True, tag=6):
     id: int
 
 
-class TellOthers(msgspec.Struct, frozen=True, array_like=True, tag=7):
-    """An event for a user's other connections, sent to the gateway that has the one named here.
-
-    That one was the only one. Where it is that no longer, the gateway publishes the event on the user's topic.
-    """
-
-    user: str
-    connection: str
-    event: str
-    payload: bytes
-
-
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag=8):
     """On a user's topic: the gateway with this inbox follows it, too."""
 
@@ -108,10 +97,74 @@ class Regroup(msgspec.Struct, frozen=True, array_like=True, tag=9):
     joins: bool = False
 
 
-Envelope = Call | Reply | Tell | TellConnection | Membership | Probe | TellOthers | Hello | Regroup
+class Columns(msgspec.Struct, frozen=True, array_like=True):
+    """Many of one kind in one envelope: a list for each of their fields, all of one length.
+
+    Lists of texts or bytes are encoded and decoded far quicker than a struct for each: a call, whose caller alone
+    is eight values, costs a service 0.1 us to decode instead of 1.1. They may grow until they are sent.
+    """
+
+    def __len__(self) -> int:
+        return len(self.payloads)  # type: ignore[attr-defined]  # what each of them has
+
+    def is_even(self) -> bool:
+        return len({len(column) for column in self._lists().values()}) == 1
+
+    def halves(self) -> list[Envelope]:
+        columns = self._lists()
+        both: list[Any] = [
+            msgspec.structs.replace(self, **{name: column[half] for name, column in columns.items()})
+            for half in _halves(len(self))
+        ]
+        return both
+
+    def _lists(self) -> dict[str, list[Any]]:
+        return {name: value for name in self.__struct_fields__ if isinstance(value := getattr(self, name), list)}
+
+
+class Calls(Columns, frozen=True, array_like=True, tag=10):
+    """As many `Call`s to one endpoint, without an id of a request or a trace of their own.
+
+    `callers` are as `encode_caller` made them: a gateway encodes each once, and a service decodes each once.
+    """
+
+    endpoint: str
+    reply_to: str
+    timeout_s: float
+    ids: list[int]
+    callers: list[bytes]
+    payloads: list[bytes]
+
+
+class Replies(Columns, frozen=True, array_like=True, tag=11):
+    """As many `Reply`s with results. Errors come as a `Reply` each."""
+
+    ids: list[int]
+    payloads: list[bytes]
+
+
+class TellOthers(Columns, frozen=True, array_like=True, tag=12):
+    """An event for the other connections of some users, sent to the gateway that has the ones named here.
+
+    Those were the only ones. Where one is that no longer, the gateway publishes the event on the user's topic.
+    """
+
+    event: str
+    users: list[str]
+    connections: list[str]
+    payloads: list[bytes]
+
+
+Envelope = (
+    Call | Reply | Tell | TellConnection | Membership | Probe | TellOthers | Hello | Regroup | Calls | Replies
+)
+
+KEPT_CALLERS: Final = 1 << 15
+"""Callers that a process remembers decoded: as many as may well be connected to all gateways."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Envelope])
+_caller_decoder = msgspec.msgpack.Decoder(Caller)
 
 
 class BrokenFrame(Exception):
@@ -126,15 +179,56 @@ def encode(batch: list[Envelope]) -> list[bytes]:
 def parts(batch: list[Envelope]) -> list[tuple[bytes, list[Envelope]]]:
     """As `encode`, with the envelopes that each message holds."""
     data = _encoder.encode(batch)
-    if len(data) <= MAX_BATCH_BYTES or len(batch) == 1:
+    if len(data) <= MAX_BATCH_BYTES:
         return [(data, batch)]
-    middle = len(batch) // 2
-    return parts(batch[:middle]) + parts(batch[middle:])
+    if len(batch) == 1:
+        only = batch[0]
+        if not isinstance(only, Columns) or len(only) == 1:
+            return [(data, batch)]
+        batch = only.halves()
+    return [part for half in _halves(len(batch)) for part in parts(batch[half])]
 
 
 def decode(data: bytes) -> list[Envelope]:
     """Raises `BrokenFrame` for anything that is not a batch."""
     try:
-        return _decoder.decode(data)
+        batch = _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         raise BrokenFrame(str(fault)) from fault
+    for envelope in batch:
+        if isinstance(envelope, Columns) and not envelope.is_even():
+            raise BrokenFrame("columns of different lengths")
+    return batch
+
+
+def awaited(batch: list[Envelope]) -> list[int]:
+    """The ids of those that are to be answered."""
+    ids: list[int] = []
+    for envelope in batch:
+        if type(envelope) is Calls:
+            ids += envelope.ids
+        elif type(envelope) is Call or type(envelope) is Membership:
+            ids.append(envelope.id)
+    return ids
+
+
+def count(batch: list[Envelope]) -> int:
+    """How many there are, each one in columns counted."""
+    return sum(len(envelope) if isinstance(envelope, Columns) else 1 for envelope in batch)
+
+
+def encode_caller(caller: Caller) -> bytes:
+    return _encoder.encode(caller)
+
+
+@functools.lru_cache(KEPT_CALLERS)
+def decode_caller(data: bytes) -> Caller:
+    """Raises `BrokenFrame`."""
+    try:
+        return _caller_decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
+        raise BrokenFrame(str(fault)) from fault
+
+
+def _halves(count: int) -> tuple[slice, slice]:
+    return slice(None, count // 2), slice(count // 2, None)

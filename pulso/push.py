@@ -14,7 +14,7 @@ import msgspec
 
 from pulso.bus import Bus
 from pulso.contract import Caller, Event
-from pulso.message import Regroup, Tell, TellConnection, TellOthers
+from pulso.message import Regroup, Tell, TellConnection
 
 T = TypeVar("T")
 
@@ -53,10 +53,8 @@ class Push:
     def to_others(self, caller: Caller, event: Event[T], payload: T) -> None:
         """Tell all connections of the caller's user but the one that asked; cheap where there is no other."""
         if caller.is_alone:
-            self._bus.send(
-                self._bus.channels.gateway(caller.gateway),
-                TellOthers(caller.id, caller.connection, event.name, self._encoder.encode(payload)),
-            )
+            channel = self._bus.channels.gateway(caller.gateway)
+            self._bus.tell_others(channel, event.name, caller, self._encoder.encode(payload))
         else:
             self.to_user(caller.id, event, payload, skip=caller.connection)
 

@@ -6,6 +6,8 @@ aiosqlite, WAL, `synchronous=FULL`, locked exclusively. One connection a file (c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,9 +51,8 @@ def engine_of(path: Path) -> AsyncEngine:
         # One visit to the driver's thread instead of the three that SQLAlchemy makes for a statement.
         driver: Any = connection.connection.driver_connection
         try:
-            await_only(driver.execute("BEGIN IMMEDIATE"))
-        except driver_errors(connection.dialect) as fault:
-            raise wrapped("BEGIN IMMEDIATE", fault, connection.dialect) from fault
+            with driver_faults_wrapped("BEGIN IMMEDIATE", connection.dialect):
+                await_only(driver.execute("BEGIN IMMEDIATE"))
         except BaseException:
             await_only(driver.rollback())  # whoever was cancelled meanwhile may have begun it all the same
             raise
@@ -69,14 +70,14 @@ def is_failure(fault: BaseException | None) -> bool:
     return _code_of(fault) == _IOERR
 
 
-def driver_errors(dialect: Dialect) -> type[Exception]:
+@contextmanager
+def driver_faults_wrapped(sql: str, dialect: Dialect) -> Iterator[None]:
+    """The driver's faults as SQLAlchemy raises them."""
     errors: type[Exception] = dialect.loaded_dbapi.Error
-    return errors
-
-
-def wrapped(sql: str, fault: Exception, dialect: Dialect) -> BaseException:
-    """The driver's fault as SQLAlchemy raises it."""
-    return DBAPIError.instance(sql, None, fault, driver_errors(dialect), dialect=dialect)
+    try:
+        yield
+    except errors as fault:
+        raise DBAPIError.instance(sql, None, fault, errors, dialect=dialect) from fault
 
 
 def _make_sure(cursor: Any) -> None:

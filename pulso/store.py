@@ -24,12 +24,13 @@ import structlog
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Dialect, Executable, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pulso import metrics, sqlite
 from pulso.errors import ServiceError
+from pulso.rows import Rows, commit_in_one_go
 
 T = TypeVar("T")
 Change = Callable[[AsyncConnection], Awaitable[Any]]
@@ -59,10 +60,11 @@ class StoreBusy(Exception):
 class Store:
     """An open database. Made by `open_store`."""
 
-    def __init__(self, path: Path, connection: AsyncConnection) -> None:
+    def __init__(self, path: Path, connection: AsyncConnection, driver: Any) -> None:
         name = path.stem
         self.path = path
         self._connection = connection
+        self._driver = driver
         self._turn = asyncio.Lock()
         self._waiting: list[Waiting] = []
         self._closed = False
@@ -106,13 +108,9 @@ class Store:
                 await self._pragma(f"wal_autocheckpoint={CHECKPOINT_PAGES}")
 
     async def _pragma(self, text: str) -> Sequence[Any]:
-        driver: Any = (await self._connection.get_raw_connection()).driver_connection
-        dialect = self._connection.dialect
-        try:
-            async with driver.execute(f"PRAGMA {text}") as cursor:
+        with sqlite.driver_faults_wrapped(text, self._connection.dialect):
+            async with self._driver.execute(f"PRAGMA {text}") as cursor:
                 return await cursor.fetchone() or ()
-        except sqlite.driver_errors(dialect) as fault:
-            raise sqlite.wrapped(text, fault, dialect) from fault
 
     async def write(self, change: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `change` in a transaction and return its result after the commit.
@@ -195,18 +193,27 @@ class Store:
     async def _transact(self, changes: list[Change]) -> list[Any]:
         async with self._turn, self._guarded():
             with self._commit_seconds.time():
-                try:
-                    await self._connection.begin()  # for `Many`, of which SQLAlchemy learns nothing
-                    results = [await change(self._connection) for change in changes]
-                    await self._connection.commit()
-                except BaseException:
-                    await self._connection.rollback()
-                    raise
+                rows = [change for change in changes if isinstance(change, Rows)]
+                if len(rows) == len(changes):
+                    await commit_in_one_go(self._driver, self._connection.dialect, rows)
+                    results = [None] * len(changes)
+                else:
+                    results = await self._run_and_commit(changes)
         if self.trouble:
             log.info("the store can write again", file=self.path.name)
             self.trouble = ""
         self._commits.inc()
         self._commit_size.observe(len(changes))
+        return results
+
+    async def _run_and_commit(self, changes: list[Change]) -> list[Any]:
+        try:
+            await self._connection.begin()  # for `Many`, of which SQLAlchemy learns nothing
+            results = [await change(self._connection) for change in changes]
+            await self._connection.commit()
+        except BaseException:
+            await self._connection.rollback()
+            raise
         return results
 
     @contextlib.asynccontextmanager
@@ -234,34 +241,6 @@ async def _touched(connection: AsyncConnection) -> None:
     await connection.exec_driver_sql("PRAGMA user_version=0")
 
 
-class Many:
-    """One statement for many rows, each a tuple of the named parameters in the order in which they are given here.
-
-    It goes to the driver as it is, compiled once: SQLAlchemy's own work costs 2.5 us a row and, with two more
-    visits to the driver's thread, 0.2 ms a batch.
-    """
-
-    def __init__(self, statement: Executable, *names: str) -> None:
-        self._statement = statement
-        self._names = names
-        self._sql = ""
-
-    async def run(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> None:
-        if not self._sql:
-            self._sql = self._compiled(connection.dialect)
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-        try:
-            await driver.executemany(self._sql, rows)
-        except sqlite.driver_errors(connection.dialect) as fault:
-            raise sqlite.wrapped(self._sql, fault, connection.dialect) from fault
-
-    def _compiled(self, dialect: Dialect) -> str:
-        compiled: Any = self._statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # of every Executable
-        if tuple(compiled.positiontup) != self._names:
-            raise ValueError(f"the parameters are {compiled.positiontup}, in this order")
-        return str(compiled)
-
-
 @contextlib.asynccontextmanager
 async def open_store(path: Path, *, migrations: Path) -> AsyncIterator[Store]:
     """Open the file, migrate it (alembic, `<migrations>/versions`), and hold it alone until the end.
@@ -277,7 +256,8 @@ async def open_store(path: Path, *, migrations: Path) -> AsyncIterator[Store]:
             async with _migrating():
                 await connection.run_sync(_migrate, migrations)
             await connection.commit()
-        store = _OPEN[path] = Store(path, connection)
+        driver = (await connection.get_raw_connection()).driver_connection
+        store = _OPEN[path] = Store(path, connection, driver)
         writer = asyncio.create_task(store.run(), name=f"store-{path.stem}")
         try:
             yield store

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from pulso.contract import Caller, Endpoint, Nothing
 from pulso.errors import ServiceError
-from pulso.router import NOTHING
+from pulso.lanes import NOTHING
 from services.auth import contract as auth
 from services.gateway import contract
 from services.gateway.api import json_response, path_of

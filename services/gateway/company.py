@@ -7,7 +7,7 @@ have one tab, and a publication for each of their changes made up a third of the
 
 Nothing is missed in between. Redis hands each gateway what was published in order, and a hello goes before the
 greeting of the connection that it is for. A change is either committed before the service reads what it greets
-with, or its telling comes to the gateway after the hello, where `is_alone` is asked once more.
+with, or its telling comes to the gateway after the hello, where `alone` is asked once more.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class Company:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._users: dict[str, _Known] = {}
+        self.alone: set[str] = set()
+        """The users of whom one connection is all there is, anywhere."""
         bus.link.on_lost(self._lost)
         bus.link.on_gap(self._count_all)
 
@@ -53,26 +55,23 @@ class Company:
             known = self._users[user] = _Known()
             self._count(user, known)
         known.connections.append(connection)
-        _mark(known)
+        self._mark(user, known)
 
     def remove(self, connection: Connection) -> None:
-        known = self._users.get(connection.caller.id)
+        user = connection.caller.id
+        known = self._users.get(user)
         if known is not None and connection in known.connections:
             known.connections.remove(connection)
-            _mark(known)
+            self._mark(user, known)
             if not known.connections:
-                del self._users[connection.caller.id]
-
-    def is_alone(self, user: str) -> bool:
-        known = self._users.get(user)
-        return known is not None and _is_alone(known)
+                del self._users[user]
 
     def heard(self, user: str, hello: Hello) -> None:
         known = self._users.get(user)
         if known is not None and hello.inbox != self._bus.inbox:
             known.elsewhere = True
             known.hellos += 1
-            _mark(known)
+            self._mark(user, known)
 
     async def run(self) -> None:
         while True:
@@ -89,26 +88,25 @@ class Company:
 
         def on_count(count: int) -> None:
             # A hello that came meanwhile is of one who was not there yet to be counted.
-            if count == 1 and known.hellos == before:
+            if count == 1 and known.hellos == before and self._users.get(user) is known:
                 known.elsewhere = False
-                _mark(known)
+                self._mark(user, known)
 
         self._bus.hail(self._bus.channels.topic(USER_TOPIC + user), Hello(self._bus.inbox), on_count)
 
     def _lost(self) -> None:
         """Who says hello now is not heard."""
-        for known in self._users.values():
+        for user, known in self._users.items():
             known.elsewhere = True
             known.hellos += 1
-            _mark(known)
+            self._mark(user, known)
 
-
-def _is_alone(known: _Known) -> bool:
-    return not known.elsewhere and len(known.connections) == 1
-
-
-def _mark(known: _Known) -> None:
-    is_alone = _is_alone(known)
-    for connection in known.connections:
-        if connection.caller.is_alone is not is_alone:
-            connection.caller = msgspec.structs.replace(connection.caller, is_alone=is_alone)
+    def _mark(self, user: str, known: _Known) -> None:
+        is_alone = not known.elsewhere and len(known.connections) == 1
+        if is_alone:
+            self.alone.add(user)
+        else:
+            self.alone.discard(user)
+        for connection in known.connections:
+            if connection.caller.is_alone is not is_alone:
+                connection.caller = msgspec.structs.replace(connection.caller, is_alone=is_alone)

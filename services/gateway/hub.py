@@ -136,15 +136,18 @@ class Hub:
         """Send one event to these connections; it is encoded once."""
         frame = event_frame(event, payload)
         recipients = [connection for connection in to if connection.is_open]
-        for connection in recipients:
-            connection.send(frame)
+        if recipients:
+            outlets = [connection.outlet for connection in recipients]
+            outlets[0].broadcast(frame, outlets)
         metrics.SENT.counts[event,] += len(recipients)
         self._journal.went_out(event, payload, recipients)
 
     def _tell_others(self, told: TellOthers) -> None:
-        if not self.company.is_alone(told.user):
-            channel = self._bus.channels.topic(USER_TOPIC + told.user)
-            self._bus.send(channel, Tell(told.event, told.payload, told.connection))
+        alone = self.company.alone
+        for user, connection, payload in zip(told.users, told.connections, told.payloads, strict=True):
+            if user not in alone:
+                channel = self._bus.channels.topic(USER_TOPIC + user)
+                self._bus.send(channel, Tell(told.event, payload, connection))
 
     def tell_all(self, event: str, payload: bytes) -> None:
         self.tell(list(self.connections.values()), event, payload)

@@ -24,7 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pulso.store import Many, Store
+from pulso.rows import Many, Rows
+from pulso.store import Store
 from services.gateway.contract import Record
 from services.journal.rows import Filters, Row, readable
 
@@ -84,13 +85,7 @@ class JournalStore:
         """Store these batches, each a gateway's, and how far those gateways' are stored by it: all or nothing."""
         rows = [_row(gateway, record) for gateway, records in batches for record in records]
         cursors = [(gateway, number, at_ms) for gateway, number in numbers.items()]
-
-        async def change(connection: AsyncConnection) -> None:
-            if rows:
-                await _INSERT.run(connection, rows)
-            await _COMMIT.run(connection, cursors)
-
-        await self._store.write(change)
+        await self._store.write(Rows((_INSERT, rows), (_COMMIT, cursors)))
 
     async def span(self, filters: Filters) -> tuple[int, int] | None:
         """The first and the last `seq` at which there can be any such message; None where there is none."""

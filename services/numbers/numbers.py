@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from pulso.contract import Caller
 from pulso.push import Push
@@ -17,7 +19,7 @@ from services.numbers.store import LastNumbers
 from services.numbers.worker import Worker
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, frozen=True):
     """A caller's new value, or new step."""
 
     caller: Caller
@@ -62,15 +64,17 @@ class Numbers:
         numbers = {user: change.number for user, change in final.items()}
         found = await save(numbers, self._now(), and_read=unknown)
         # From here on nothing waits, so that changes are remembered and told in the order of their commits.
+        active, to_others, is_value = self._active, self.push.to_others, what == "value"
         for user, change in final.items():
-            standing = self._remembered(user, held, found)
-            standing.name = change.caller.name
-            if what == "value":
+            caller = change.caller
+            standing = active.get(user) or held.get(user) or _stored(found[user])
+            standing.name = caller.name
+            if is_value:
                 standing.value = change.number
             else:
                 standing.step = change.number
-            self._active.put(user, standing)
-            self.push.to_others(change.caller, contract.VALUE, standing.told())
+            active.put(user, standing)
+            to_others(caller, contract.VALUE, standing.told())
 
     def _held(self, users: Collection[str]) -> dict[str, Standing]:
         """Those of the users who are active. Whoever waits holds on to them: they may be forgotten meanwhile."""
@@ -80,9 +84,6 @@ class Numbers:
         standing = self._active.get(user) or held.get(user)
         return standing.told() if standing is not None else None
 
-    def _remembered(self, user: str, held: Mapping[str, Standing], found: Mapping[str, ValueAndStep]) -> Standing:
-        standing = self._active.get(user) or held.get(user)
-        if standing is not None:
-            return standing
-        stored = found[user]
-        return Standing("", stored.value, stored.step)
+
+def _stored(stored: ValueAndStep) -> Standing:
+    return Standing("", stored.value, stored.step)

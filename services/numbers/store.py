@@ -10,7 +10,8 @@ from typing import Final
 from sqlalchemy import Integer, String, column, select, table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pulso.store import Many, Store
+from pulso.rows import Many, Rows
+from pulso.store import Store
 from services.numbers.contract import ValueAndStep
 from services.numbers.rules import BEGINNING
 
@@ -63,6 +64,10 @@ class LastNumbers:
         return await self._save(_SAVE_STEP, rows, and_read)
 
     async def _save(self, statement: Many, rows: list[Row], and_read: Collection[str]) -> dict[str, ValueAndStep]:
+        if not and_read:
+            await self._store.write(Rows((statement, rows)))
+            return {}
+
         async def change(connection: AsyncConnection) -> dict[str, ValueAndStep]:
             await statement.run(connection, rows)
             return await _select(connection, and_read)

@@ -99,10 +99,10 @@ async def test_reply_handler_that_fails_harms_no_other(party: Connected) -> None
 async def test_caller_that_gave_up_leaves_nothing_behind(party: Connected) -> None:
     await party.bus.listen("silent", lambda _: None)
     call = asyncio.create_task(party.bus.call("silent", PING, PING.request(), GUEST))
-    await eventually(lambda: party.bus._pending)
+    await eventually(lambda: party.bus._awaited.askers)
     call.cancel()
-    await eventually(lambda: not party.bus._pending)
-    assert not any(party.bus._deadlines.values())
+    await eventually(lambda: not party.bus._awaited.askers)
+    assert not any(party.bus._awaited._deadlines.values())
 
 
 async def test_calls_under_way_fail_soon_when_all_who_listened_are_gone(party: Connected) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +14,20 @@ from hypothesis import strategies as st
 from pulso import message
 from pulso.contract import Caller
 from pulso.errors import CODES
-from pulso.message import BrokenFrame, Call, Envelope, Membership, Probe, Regroup, Reply, Tell, TellConnection
+from pulso.message import (
+    BrokenFrame,
+    Call,
+    Calls,
+    Envelope,
+    Membership,
+    Probe,
+    Regroup,
+    Replies,
+    Reply,
+    Tell,
+    TellConnection,
+    TellOthers,
+)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ids = st.integers(0, 2**63 - 1)
@@ -21,6 +36,13 @@ callers = st.builds(
     Caller, texts, texts, st.sampled_from(["anonymous", "guest", "user", "admin"]), texts, texts, texts, texts
 )
 seconds = st.floats(0, 60)
+
+
+def columns(build: Callable[..., Envelope], *cells: st.SearchStrategy[Any]) -> st.SearchStrategy[Envelope]:
+    rows = st.lists(st.tuples(*cells), min_size=1, max_size=5)
+    return rows.map(lambda rows: build(*(list(column) for column in zip(*rows, strict=True))))
+
+
 envelopes = st.one_of(
     st.builds(Call, ids, texts, callers, payloads, texts, seconds, texts, texts),
     st.builds(Reply, ids, payloads, st.none() | st.sampled_from(CODES)),
@@ -29,6 +51,9 @@ envelopes = st.one_of(
     st.builds(TellConnection, texts, texts, payloads),
     st.builds(Membership, ids, texts, texts, st.booleans(), texts),
     st.builds(Probe, ids),
+    columns(lambda *lists: Calls("a:b", "inbox", 5.0, *lists), ids, payloads, payloads),
+    columns(Replies, ids, payloads),
+    columns(lambda *lists: TellOthers("event", *lists), texts, texts, payloads),
 )
 batches = st.lists(envelopes, min_size=1, max_size=12)
 
@@ -64,6 +89,8 @@ def test_a_damaged_message_is_a_batch_or_broken(batch: list[Envelope], draw: st.
         msgspec.msgpack.encode([[99, 1]]),  # no such envelope
         msgspec.msgpack.encode([[6, "one"]]),
         msgspec.msgpack.encode([[1, 1, "a:b", ["u", "Ana", "emperor"], b"", "r", 1.0]]),
+        msgspec.msgpack.encode([[10, "a:b", "r", 5.0, [1, 2], [b"c", b"c"], [b"{}"]]]),  # a payload is missing
+        msgspec.msgpack.encode([[11, [1], [b"{}", b"{}"]]]),  # a reply to nobody
         b'{"event": "from somebody else"}',
     ],
 )
@@ -91,6 +118,29 @@ def test_envelope_over_the_cap_travels_alone() -> None:
     cut = message.parts([Probe(1), huge, Probe(2)])
     assert [part for _, part in cut if huge in part] == [[huge]]
     assert [envelope for _, part in cut for envelope in part] == [Probe(1), huge, Probe(2)]
+
+
+def test_columns_over_the_cap_are_cut_as_a_batch_is() -> None:
+    count, size = 100, message.MAX_BATCH_BYTES // 20
+    replies = Replies(list(range(count)), [bytes(size)] * count)
+    cut = message.parts([Probe(1), replies, Probe(2)])
+    assert all(len(data) <= message.MAX_BATCH_BYTES for data, _ in cut)
+    told = [envelope for data, _ in cut for envelope in message.decode(data)]
+    assert (told[0], told[-1]) == (Probe(1), Probe(2))
+    parts = [envelope for envelope in told if isinstance(envelope, Replies)]
+    assert [id_ for part in parts for id_ in part.ids] == list(range(count))
+    assert all(part.payloads == [bytes(size)] * len(part.ids) for part in parts)
+
+
+@given(callers)
+def test_a_caller_is_encoded_alone(caller: Caller) -> None:
+    assert message.decode_caller(message.encode_caller(caller)) == caller
+
+
+@pytest.mark.parametrize("data", [b"", b"\xc0", msgspec.msgpack.encode(["u", "Ana", "emperor"])])
+def test_what_is_no_caller_is_broken(data: bytes) -> None:
+    with pytest.raises(BrokenFrame):
+        message.decode_caller(data)
 
 
 def decode_or_refuse(data: bytes) -> None:

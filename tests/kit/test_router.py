@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
+from pulso import lanes
 from pulso import router as router_module
 from pulso.contract import ANONYMOUS, Caller, Contract
-from pulso.message import Reply, Tell
+from pulso.message import Reply, Tell, encode_caller
 from pulso.party import Connected
 from pulso.router import Router
 from pulso.routes import Routes
@@ -168,10 +169,35 @@ async def test_one_refused_in_a_batch_is_refused_alone(party: Connected) -> None
         assert desk.echo.batches == [3]
 
 
+async def test_calls_in_one_envelope_are_refused_and_answered_each(party: Connected) -> None:
+    answers: dict[int, tuple[bytes, str | None]] = {}
+
+    class Waiter(msgspec.Struct):
+        number: int
+
+        def answered(self, payload: bytes, code: str | None) -> None:
+            assert self.number not in answers
+            answers[self.number] = (payload, code)
+
+    asked = [
+        (ADMIN, b'{"text":"x"}'), (GUEST, b'{"text":"x"}'), (ADMIN, b"{"), (ADMIN, b'{"text":"refuse"}'),
+        (ADMIN, b'{"text":"y"}'),
+    ]  # fmt: skip
+    async with open_desk(party) as desk:
+        for number, (caller, payload) in enumerate(asked):
+            waiter = Waiter(number)
+            party.bus.ask("echo", "echo:together", payload, encode_caller(caller), timeout_s=5, asker=waiter)
+        await eventually(lambda: len(answers) == len(asked))
+        codes = [answers[number][1] for number in range(len(asked))]
+        assert codes == [None, "forbidden", "bad_request", "conflict", None]
+        assert answers[4][0] == b'{"together":3}'
+        assert desk.echo.batches == [3]
+
+
 async def test_too_many_calls_in_hand_are_unavailable_at_once(
     party: Connected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(router_module, "MAX_CALLS", 10)
+    monkeypatch.setattr(lanes, "MAX_CALLS", 10)
     async with open_desk(party) as desk:
         desk.echo.gate.clear()
         asked = asyncio.create_task(desk.ask_many("echo:say", [b'{"text":"x"}'] * 15, GUEST))
@@ -181,6 +207,20 @@ async def test_too_many_calls_in_hand_are_unavailable_at_once(
         codes = [reply.code for reply in await asked]
         assert codes == [None] * 10 + ["unavailable"] * 5
         assert (await desk.ask("echo:say", b'{"text":"again"}')).code is None
+
+
+async def test_calls_that_are_handled_in_batches_may_be_more(
+    party: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "MAX_CALLS", 1)
+    monkeypatch.setattr(lanes, "MAX_BATCHED_CALLS", 10)
+    async with open_desk(party) as desk:
+        desk.echo.gate.clear()
+        asked = asyncio.create_task(desk.ask_many("echo:together", [b'{"text":"x"}'] * 15, ADMIN))
+        await desk.echo.entered.wait()
+        assert (await desk.ask("echo:say", b'{"text":"one more"}')).code == "unavailable"
+        desk.echo.gate.set()
+        assert [reply.code for reply in await asked] == [None] * 10 + ["unavailable"] * 5
 
 
 async def test_call_that_nobody_waits_for_any_more_is_not_begun(party: Connected) -> None:

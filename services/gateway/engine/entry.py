@@ -15,7 +15,8 @@ from services.gateway.engine.cors import Cors
 from services.gateway.engine.handshake import Handshake, MoreHeaders, NotAHandshake, accept_key, switching
 from services.gateway.engine.ids import new_id
 from services.gateway.engine.polling import Polling, TooLarge, read_body
-from services.gateway.engine.session import PROTOCOL_ERROR, TRANSPORT_ERROR, Session, Shared, Transport, Work
+from services.gateway.engine.session import PROTOCOL_ERROR, TRANSPORT_ERROR, Session, Shared, Work
+from services.gateway.engine.transport import Transport
 from services.gateway.engine.upgrade import UPGRADE_WITHIN_S, Probing
 from services.gateway.engine.websocket import WebSocket
 from services.gateway.engine.wheel import Wheel
@@ -136,6 +137,7 @@ class Entry:
         websocket = self._switch(handshake, connection, key, self._first(sid, []))
         session = self._open(handshake, sid, websocket)
         websocket.on_packet = session.receive
+        websocket.on_text = session.receive_text
         websocket.on_lost = session.lost
         return websocket
 

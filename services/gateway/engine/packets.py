@@ -25,6 +25,9 @@ BASE64: Final = "b"
 SEPARATOR: Final = "\x1e"
 """Between the packets of one long-polling payload."""
 
+EXTENDED: Final = 126
+"""A frame of so many bytes or more has its size in an extended header."""
+
 _FINAL_TEXT: Final = 0x81
 _FINAL_BINARY: Final = 0x82
 _FINAL_CLOSE: Final = 0x88
@@ -39,7 +42,7 @@ def text_frame(packet: bytes) -> bytes:
     """The frame of a packet in text form, its type included."""
     size = len(packet)
     # Nearly all are short, and one is made for every ack.
-    return b"\x81%c%b" % (size, packet) if size < 126 else _frame(_FINAL_TEXT, packet)
+    return b"\x81%c%b" % (size, packet) if size < EXTENDED else _frame(_FINAL_TEXT, packet)
 
 
 def message_frame(data: str | bytes) -> bytes:
@@ -83,7 +86,7 @@ def decode_base64(packet: str) -> bytes:
 def _frame(first: int, payload: bytes) -> bytes:
     """RFC 6455, section 5.2: a server's frames are not masked, and ours are never in pieces."""
     size = len(payload)
-    if size < 126:
+    if size < EXTENDED:
         return bytes((first, size)) + payload
     if size < 65536:
         return bytes((first, 126)) + size.to_bytes(2, "big") + payload

@@ -51,6 +51,9 @@ class Polling:
         self._answer()
         return self._held_bytes <= MAX_OUTBOX_BYTES
 
+    def take_one(self, frame: bytes) -> bool:
+        return self.take([frame])
+
     def unread_bytes(self) -> int:
         return self._held_bytes
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
 from pulso.tasks import Tasks
 from services.gateway import metrics
 from services.gateway.engine import packets
+from services.gateway.engine.transport import Transport
 from services.gateway.engine.turn import TurnEnd
 from services.gateway.engine.wheel import Wheel
 
@@ -33,6 +34,7 @@ INTERNAL_ERROR: Final = 1011
 Work = Awaitable[None] | None
 """What a handler answers: None where it is done."""
 OnMessage = Callable[[str, str | bytes], Work]
+Lane = Callable[[bytes], bool]
 OnDisconnect = Callable[[str, str], Work]
 
 log = structlog.get_logger(__name__)
@@ -41,31 +43,6 @@ log = structlog.get_logger(__name__)
 def _ignored(_session_id: str, _given: str | bytes) -> Work:
     """What a server does whose owner does not care."""
     return None
-
-
-class Transport(Protocol):
-    name: str
-
-    def take(self, frames: list[bytes]) -> bool:
-        """Send these frames, or keep them to be sent; False where too many bytes wait already."""
-
-    def unread_bytes(self) -> int:
-        """How much waits here for the client to read it."""
-
-    def hold(self) -> None:
-        """The session is busy: read no more than can be helped."""
-
-    def go_on(self) -> None:
-        """The session is not busy any more."""
-
-    def close(self, code: int) -> None:
-        """The session is over; `code` is WebSocket's."""
-
-    def closed_by_client(self) -> None:
-        """The session is over because the client says so."""
-
-    def abort(self) -> None:
-        """As `close`, without waiting for a client that does not read."""
 
 
 @dataclass(slots=True)
@@ -98,12 +75,14 @@ class Session:
 
     __slots__ = (
         "_allowance", "_allowed_at", "_arrived", "_awaits_pong", "_busy", "_due_at", "_end", "_outbox", "_settled",
-        "_shared", "_transport", "closed", "id",
+        "_shared", "_transport", "closed", "id", "lane",
     )  # fmt: skip
 
     def __init__(self, session_id: str, shared: Shared, transport: Transport) -> None:
         self.id = session_id
         self.closed = False
+        self.lane: Lane | None = None
+        """Where texts may go past all that follows here: it answers whether it has taken one. It is never busy."""
         self._shared = shared
         self._transport = transport
         self._outbox: list[bytes] = []
@@ -126,10 +105,16 @@ class Session:
         """Queue a frame; it leaves with all others of this turn of the loop. Never waits, keeps the order."""
         if self.closed:
             return
-        outbox = self._outbox
+        turn_end, outbox = self._shared.turn_end, self._outbox
+        if turn_end.put_off:
+            turn_end.settle()
         if not outbox:
-            self._shared.turn_end.add(self)
+            turn_end.add(self)
         outbox.append(frame)
+
+    def broadcast(self, frame: bytes, to: Sequence[Session]) -> None:
+        """As `send` of each of these, all of one server."""
+        self._shared.turn_end.broadcast(frame, to)
 
     def flush(self) -> None:
         frames = self._outbox
@@ -137,14 +122,38 @@ class Session:
             return
         self._outbox = []
         if not self._transport.take(frames):
-            metrics.SLOW_CLOSES.inc()
-            log.info("closed a client that does not read", session=self.id)
-            self._transport.abort()
-            self._ended(TRANSPORT_ERROR)
+            self._too_slow()
+
+    def flush_with(self, frame: bytes) -> None:
+        """This frame after those that are queued, at once where there are none."""
+        if self._outbox:
+            self._outbox.append(frame)
+            self.flush()
+        elif not self.closed and not self._transport.take_one(frame):
+            self._too_slow()
+
+    def _too_slow(self) -> None:
+        metrics.SLOW_CLOSES.inc()
+        log.info("closed a client that does not read", session=self.id)
+        self._transport.abort()
+        self._ended(TRANSPORT_ERROR)
 
     def upgrade(self, transport: Transport) -> None:
         """Section "Upgrade": from now on this transport carries what the other one did."""
         self._transport = transport
+
+    def receive_text(self, packet: bytes) -> bool:
+        """A packet in text that nobody has looked at yet; False where it is to go through `receive`."""
+        if self.lane is None or self._busy or self.closed or self._allowance < 1:
+            return False
+        try:
+            is_taken = self.lane(packet)
+        except Exception:  # as in `_message`
+            self._failed()
+            return True
+        if is_taken:
+            self._allowance -= 1
+        return is_taken
 
     def receive(self, packet: str | bytes) -> None:
         """One packet of the client's, as the transport took it apart."""
@@ -161,6 +170,7 @@ class Session:
             self._awaits_pong = False
             self._due_at = asyncio.get_running_loop().time() + self._shared.ping_interval_s
         elif kind == packets.CLOSE:
+            self._shared.turn_end.settle()
             self.flush()
             if not self.closed:
                 self._transport.closed_by_client()
@@ -179,6 +189,7 @@ class Session:
         """End it from this side: what is queued is sent, what has arrived and is not handled yet is not."""
         if self.closed:
             return
+        self._shared.turn_end.settle()
         self.flush()
         if not self.closed:
             if self._arrived is not None:
@@ -267,6 +278,7 @@ class Session:
         self.closed = True
         self._end = reason
         self._outbox = []
+        self.lane = None  # it knows a connection that knows this session: neither would go without the collector
         self._shared.sessions.pop(self.id, None)
         if not self._busy:
             work = self._after()

@@ -53,6 +53,7 @@ class Probing:
         waiting = self._polling.hand_over()
         self._polling.probe = None
         websocket.on_packet = session.receive
+        websocket.on_text = session.receive_text
         websocket.on_lost = session.lost
         session.upgrade(websocket)
         if waiting:

@@ -36,17 +36,22 @@ _LAST_CODE: Final = 4999
 """Of the codes that a close frame may carry (RFC 6455, section 7.4.2)."""
 
 OnPacket = Callable[[str | bytes], None]
+OnText = Callable[[bytes], bool]
 OnLost = Callable[[str], None]
 
 log = structlog.get_logger(__name__)
 
 
 class WebSocket(asyncio.Protocol):
-    """Frames in, frames out. `on_packet` and `on_lost` are its session's, or an upgrade's under way."""
+    """Frames in, frames out. `on_packet` and `on_lost` are its session's, or an upgrade's under way.
+
+    `on_text` is offered what a small text frame holds first, as bytes that nobody has checked; where it answers
+    False they go the long way.
+    """
 
     __slots__ = (
         "_closing", "_connection", "_held", "_is_closing", "_is_full", "_masks", "_reader", "_socket",
-        "on_lost", "on_packet",
+        "on_lost", "on_packet", "on_text",
     )  # fmt: skip
 
     name = "websocket"
@@ -62,6 +67,7 @@ class WebSocket(asyncio.Protocol):
         # aiohttp's reader refuses a message of its limit, too.
         self._reader: Any = WebSocketReader(_Inbox(self), max_bytes + 1, False, True)
         self.on_packet: OnPacket | None = None
+        self.on_text: OnText | None = None
         self.on_lost: OnLost | None = None
 
     # What the loop calls.
@@ -69,6 +75,10 @@ class WebSocket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._reader is None:
             return
+        if self.on_text is not None:
+            text = self._masks.text_in(data)
+            if text is not None and self.on_text(text):
+                return
         if self._masks.holds(data):
             self._reader.feed_data(data)
         else:
@@ -81,12 +91,14 @@ class WebSocket(asyncio.Protocol):
     # What the session calls.
 
     def take(self, frames: list[bytes]) -> bool:
-        """Everything that is sent goes through here, or it would be overtaken.
+        """Everything that is sent goes through here or `take_one`, or it would be overtaken.
 
         It goes straight to the kernel, by send(2): by way of uvloop, which has more to do and takes write(2), a
         delivery costs an eighth more.
         """
-        data = frames[0] if len(frames) == 1 else b"".join(frames)
+        return self.take_one(frames[0] if len(frames) == 1 else b"".join(frames))
+
+    def take_one(self, data: bytes) -> bool:
         if self._is_full:
             self._is_full = self._connection.get_write_buffer_size() > 0
         if not self._is_full:
@@ -129,7 +141,7 @@ class WebSocket(asyncio.Protocol):
             return
         self.go_on()
         self._is_closing = True
-        self.on_packet = self.on_lost = None
+        self.on_packet = self.on_text = self.on_lost = None
         self.take([packets.close_frame(code)])
         self._closing.put(self, CLOSE_WITHIN_S)
 
@@ -138,7 +150,7 @@ class WebSocket(asyncio.Protocol):
 
     def abort(self) -> None:
         self._is_closing = True
-        self._reader = self.on_packet = self.on_lost = None
+        self._reader = self.on_packet = self.on_text = self.on_lost = None
         self._connection.abort()
 
     def give_up(self) -> None:
@@ -178,7 +190,7 @@ class WebSocket(asyncio.Protocol):
     def _ended(self, reason: str) -> None:
         on_lost = self.on_lost
         self._is_closing = True
-        self._reader = self.on_packet = self.on_lost = None
+        self._reader = self.on_packet = self.on_text = self.on_lost = None
         if on_lost is not None:
             on_lost(reason)
 

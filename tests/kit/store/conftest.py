@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pulso.store import Many, Store, open_store
+from pulso.rows import Many
+from pulso.store import Store, open_store
 
 FIRST_MIGRATION = '''
 """Things."""

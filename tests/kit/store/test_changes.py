@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pulso import store as store_module
 from pulso.errors import ServiceError
-from pulso.store import Many, Store, open_store
+from pulso.rows import Many, Rows
+from pulso.store import Store, open_store
 from tests.kit.store.conftest import THINGS, names, put
 from tests.waiting import PATIENCE_S
 
@@ -121,6 +122,32 @@ async def test_many_rows_share_a_commit_with_other_changes(store: Store) -> None
             "a",
             "b",
         ]
+
+
+async def test_rows_alone_are_committed_together_and_those_that_fail_fail_alone(store: Store) -> None:
+    outcomes = await asyncio.gather(
+        store.write(Rows((THINGS, [("a", 1)]), (THINGS, [("b", 2)]))),
+        store.write(Rows((THINGS, [("c", 3)]), (THINGS, [("a", 4)]))),
+        store.write(Rows((THINGS, [("d", 5)]))),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [type(None), IntegrityError, type(None)]
+    async with store.read() as connection:
+        found = await connection.execute(text("SELECT name, size FROM thing ORDER BY name"))
+        assert found.all() == [("a", 1), ("b", 2), ("d", 5)]
+
+
+async def test_rows_that_a_full_database_refuses_change_nothing(store: Store) -> None:
+    await store.write(Rows((THINGS, [("a", 1)])))
+    async with store.read() as connection:
+        pages = await connection.scalar(text("PRAGMA page_count"))
+        await connection.execute(text(f"PRAGMA max_page_count={pages}"))
+    with pytest.raises(ServiceError, match="Nothing was changed"):
+        await store.write(Rows((THINGS, [(f"{number:0100}", number) for number in range(1000)])))
+    async with store.read() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM thing")) == 1
+        await connection.execute(text("PRAGMA max_page_count=1000000"))
+    await store.write(Rows((THINGS, [("b", 2)])))
 
 
 async def test_parameters_in_another_order_than_the_statement_has_are_refused(store: Store) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -23,6 +23,14 @@ from tests.waiting import eventually, in_own_task
 VALUE = Event("numbers:value", dict[str, int], "A value.")
 
 
+class Nowhere:
+    def send(self, _frame: bytes) -> None:
+        """These connections have no client."""
+
+    def broadcast(self, _frame: bytes, _to: Sequence[object]) -> None:
+        """As `send`."""
+
+
 @dataclass
 class Gateway:
     """As much of a gateway as follows the topic of one user, Ana."""
@@ -34,7 +42,7 @@ class Gateway:
 
     def enters(self, name: str) -> Connection:
         caller = Caller("ana", "Ana", "user", connection=name, gateway="gw")
-        connection = Connection(caller, lambda _: None, lambda: None, TokenBucket(0, 0))
+        connection = Connection(caller, Nowhere(), lambda: None, TokenBucket(0, 0))
         self.company.add(connection)
         return connection
 
@@ -84,7 +92,7 @@ async def test_a_tab_at_another_gateway_ends_it_for_both(kit: KitSettings) -> No
             there = other.enters("tab-2")
             await eventually(lambda: not here.caller.is_alone)
             assert not there.caller.is_alone
-            assert not one.company.is_alone("ana")
+            assert "ana" not in one.company.alone
 
 
 async def test_who_was_left_by_another_gateway_is_alone_again_after_the_next_count(kit: KitSettings) -> None:
@@ -92,7 +100,7 @@ async def test_who_was_left_by_another_gateway_is_alone_again_after_the_next_cou
         here = one.enters("tab-1")
         async with gateway(kit) as other:
             other.enters("tab-2")
-            await eventually(lambda: not one.company.is_alone("ana"))
+            await eventually(lambda: "ana" not in one.company.alone)
 
         def counted() -> bool:
             one.company._count_all()
@@ -120,7 +128,7 @@ async def test_what_others_are_told_is_published_only_where_there_are_others(kit
         one.push.to_others(tab.caller, VALUE, {"value": 2})
         await eventually(lambda: one.inbox)
         assert one.topic == [Tell("numbers:value", b'{"value":1}', "tab-1")]
-        assert one.inbox == [TellOthers("ana", "tab-1", "numbers:value", b'{"value":2}')]
+        assert one.inbox == [TellOthers("numbers:value", ["ana"], ["tab-1"], [b'{"value":2}'])]
 
 
 def test_a_caller_of_an_older_gateway_is_not_alone() -> None:

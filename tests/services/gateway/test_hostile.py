@@ -23,6 +23,7 @@ from services.gateway import server, sockets
 from services.gateway.limits import Turns
 from services.gateway.responses import HSTS
 from tests.services.gateway.conftest import Room, room_of, token_of
+from tests.services.gateway.engine.test_frames import masked
 from tests.waiting import PATIENCE_S, eventually
 
 JSON = "Content-Type: application/json\r\n"
@@ -229,6 +230,27 @@ async def test_digits_and_spaces_that_json_does_not_know_close_the_connection(ro
         await opened.send_str(frame)
         assert (await opened.receive(timeout=PATIENCE_S)).type is aiohttp.WSMsgType.CLOSE
         assert opened.close_code == 1002
+
+
+@pytest.mark.parametrize(
+    ("frames", "code"),
+    [
+        ([masked(0x81, b'421["numbers:set",{"value":"\xff"}]')], 1007),  # no UTF-8 (RFC 6455, section 5.6)
+        ([masked(0x01, b"4"), masked(0x81, b'421["numbers:set",{"value":1}]')], 1002),  # amid another (5.4)
+    ],
+)
+async def test_an_event_in_a_frame_that_may_not_be_there_closes_the_connection(
+    room: Room, frames: list[bytes], code: int
+) -> None:
+    async with raw_socket(room) as opened:
+        connection = opened._response.connection
+        assert connection is not None
+        assert connection.transport is not None
+        for frame in frames:
+            connection.transport.write(frame)
+            await asyncio.sleep(0)
+        assert (await opened.receive(timeout=PATIENCE_S)).type is aiohttp.WSMsgType.CLOSE
+        assert opened.close_code == code
 
 
 async def test_malformed_events_count_against_the_rate_as_others_do(kit: KitSettings) -> None:

@@ -59,6 +59,33 @@ def test_masks_are_watched_in_whatever_chunks_frames_arrive(sizes: list[int], da
     assert end > len(good)  # and none before it
 
 
+@given(
+    text=st.binary(max_size=140), key=st.binary(min_size=4, max_size=4), first=st.sampled_from([0x81, 0x82, 0x01])
+)
+def test_the_text_of_a_small_frame_is_unmasked(text: bytes, key: bytes, first: int) -> None:
+    """Section 5.3. Where it is not a whole text frame, small and alone, the reader is left to it."""
+    length = bytes((0x80 | len(text),)) if len(text) < 126 else b"\xfe" + len(text).to_bytes(2, "big")
+    payload = bytes(byte ^ key[place % 4] for place, byte in enumerate(text))
+    frame = bytes((first,)) + length + key + payload
+    assert MaskWatch().text_in(frame) == (text if first == 0x81 and len(text) < 126 else None)
+    for chunk in (frame[:-1], frame + b"\x81", frame * 2):
+        assert MaskWatch().text_in(chunk) is None
+
+
+@pytest.mark.parametrize("before", [b"\x01\x80\0\0\0\0", b"\x81", b"\x82\xfe\0\x80\0\0\0\0x"])
+def test_what_follows_an_unfinished_message_is_no_small_text(before: bytes) -> None:
+    watch = MaskWatch()
+    assert watch.holds(before)
+    assert watch.text_in(masked(0x81, b"4hello")) is None
+
+
+def test_after_a_message_in_pieces_has_ended_small_texts_are_read_again() -> None:
+    watch = MaskWatch()
+    for piece in (masked(0x01, b"4he"), masked(0x89, b""), masked(0x80, b"llo")):
+        assert watch.holds(piece)
+    assert watch.text_in(masked(0x81, b"4hello")) == b"4hello"
+
+
 def frame_of(size: int, *, mask: int) -> bytes:
     if size < 126:
         length = bytes((mask | size,))

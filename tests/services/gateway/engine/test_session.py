@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Awaitable
 from typing import cast
 
@@ -34,6 +35,9 @@ class Carrier:
     def take(self, frames: list[bytes]) -> bool:
         self.writes.append(b"".join(frames))
         return not self.is_slow
+
+    def take_one(self, frame: bytes) -> bool:
+        return self.take([frame])
 
     def hold(self) -> None:
         self.held = True
@@ -204,4 +208,69 @@ async def test_queued_and_fast_lane_packets_keep_their_order(steps: list[str]) -
                 session.send(packets.message_frame(text))
         await turns(2)
         assert b"".join(carrier.writes) == expected
+        await engine.shutdown()
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps=st.lists(st.sampled_from(["all", "some", "turn", 0, 1, 2]), max_size=20))
+async def test_broadcasts_and_packets_to_one_keep_their_order(steps: list[str | int]) -> None:
+    """A turn's first broadcast is put off to the turn's end, and nothing overtakes it."""
+    async with Tasks() as tasks:
+        engine = EngineServer(tasks=tasks)
+        carriers = [Carrier() for _ in range(3)]
+        sessions = [Session(str(number), engine._shared, carrier) for number, carrier in enumerate(carriers)]
+        expected = [b""] * 3
+        for number, step in enumerate(steps):
+            if step == "turn":
+                await turns(2)
+                continue
+            frame = packets.message_frame(f"{step} {number}")
+            to = [step] if isinstance(step, int) else range(3) if step == "all" else range(2)
+            if isinstance(step, int):
+                sessions[step].send(frame)
+            else:
+                sessions[0].broadcast(frame, [sessions[place] for place in to])
+            for place in to:
+                expected[place] += frame
+        await turns(2)
+        assert [b"".join(carrier.writes) for carrier in carriers] == expected
+        await engine.shutdown()
+
+
+async def test_what_was_broadcast_before_a_close_still_goes() -> None:
+    async with Tasks() as tasks:
+        engine = EngineServer(tasks=tasks)
+        carriers = [Carrier() for _ in range(2)]
+        sessions = [Session(str(number), engine._shared, carrier) for number, carrier in enumerate(carriers)]
+        sessions[0].broadcast(b"last", sessions)
+        sessions[1].close()
+        assert carriers[1].writes == [b"last"]
+        await turns(2)
+        assert [carrier.writes for carrier in carriers] == [[b"last"], [b"last"]]
+        await engine.shutdown()
+
+
+class Follower:
+    """Knows a session whose lane knows it, as a connection does."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def takes(self, _packet: bytes) -> bool:
+        return True
+
+
+async def test_what_a_session_knows_is_gone_with_it_without_the_garbage_collector() -> None:
+    """Which runs so rarely that thousands of connections would wait for it."""
+    async with Tasks() as tasks:
+        engine = EngineServer(tasks=tasks)
+        session = Session("s", engine._shared, Carrier())
+        follower = Follower(session)
+        session.lane = follower.takes
+        gone = weakref.ref(follower)
+        del follower
+        assert session.receive_text(b"42[]")
+        session.close()
+        assert gone() is None
+        assert not session.receive_text(b"42[]")
         await engine.shutdown()

@@ -1,0 +1,108 @@
+"""Which answers are awaited on the bus, by whom, and until when."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from pulso.errors import Code, ServiceError
+from pulso.message import Replies, Reply
+
+TICK_S: Final = 0.1
+"""How exactly deadlines are kept: they are gathered in buckets of this width, so that a call costs no timer."""
+
+OnReply = Callable[[Reply], None]
+
+_LATE: Final = ServiceError("timeout", "The service did not answer in time; it may have been done. Try again.")
+
+log = structlog.get_logger(__name__)
+
+
+class Asker(Protocol):
+    """Who waits for an answer."""
+
+    def answered(self, payload: bytes, code: Code | None) -> None:
+        """Called exactly once, in the reader: JSON of the result where `code` is None, else of an `ErrorBody`."""
+
+
+class Waiting(msgspec.Struct):
+    """A function that waits for a reply."""
+
+    id: int
+    on_reply: OnReply
+
+    def answered(self, payload: bytes, code: Code | None) -> None:
+        self.on_reply(Reply(self.id, payload, code))
+
+
+class Awaited:
+    """`askers` by the ids of their calls, each taken from `ids`. What is not in it any more is answered."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.ids = _unguessable()
+        self.askers: dict[int, Asker] = {}
+        self._deadlines: dict[int, list[int]] = {}
+        self._expired = self._tick()
+        """The first bucket that was not looked at yet."""
+
+    def __len__(self) -> int:
+        return len(self.askers)
+
+    def expire(self) -> None:
+        """Fail what is late: to be called every `TICK_S`."""
+        now = self._tick()
+        for tick in range(self._expired, now):
+            for id_ in self._deadlines.pop(tick, ()):
+                self.fail(id_, _LATE)
+        self._expired = now
+
+    def until(self, ids: list[int], timeout_s: float) -> None:
+        """These are answered within so many seconds, or fail."""
+        tick = self._tick(max(timeout_s, 0.0)) + 1
+        self._deadlines.setdefault(tick, []).extend(ids)
+
+    def take(self, replies: Replies) -> None:
+        pop = self.askers.pop
+        for id_, payload in zip(replies.ids, replies.payloads, strict=True):
+            asker = pop(id_, None)
+            if asker is not None:
+                try:
+                    asker.answered(payload, None)
+                except Exception:  # the fault of one must not keep the replies of the others from them
+                    log.exception("a reply was not handled")
+
+    def take_one(self, id_: int, payload: bytes, code: Code | None) -> None:
+        asker = self.askers.pop(id_, None)
+        if asker is not None:
+            try:
+                asker.answered(payload, code)
+            except Exception:  # as in `take`
+                log.exception("a reply was not handled")
+
+    def fail(self, id_: int, error: ServiceError) -> None:
+        self.take_one(id_, error.encode(), error.code)
+
+    def fail_all(self, error: ServiceError) -> None:
+        for id_ in list(self.askers):
+            self.fail(id_, error)
+
+    def _tick(self, in_s: float = 0.0) -> int:
+        return int((self._loop.time() + in_s) / TICK_S)
+
+
+def _unguessable() -> Iterator[int]:
+    """Ids that only whoever was asked can answer: who may send to an inbox must not answer in another's place.
+
+    Nor does a successor on the same channel take a reply to its predecessor for its own. 63 bits, of the system's
+    randomness, fetched for many at once: 50 ns each.
+    """
+    while True:
+        for id_ in struct.unpack("=256Q", os.urandom(2048)):
+            yield id_ >> 1

@@ -1,0 +1,70 @@
+"""Clients' events on the bus: many in one envelope, and each with an answer of its own."""
+
+from __future__ import annotations
+
+from pulso import bus
+from pulso.errors import ServiceError
+from pulso.message import Calls, Envelope, Reply, encode_caller
+from pulso.party import Connected
+from tests.kit.echo import GUEST
+from tests.waiting import eventually
+
+
+class Waiter:
+    """Remembers how it was answered."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[bytes, str | None]] = []
+
+    def answered(self, payload: bytes, code: str | None) -> None:
+        self.answers.append((payload, code))
+
+
+async def test_events_are_asked_together_with_those_right_before_them(party: Connected) -> None:
+    """What a client asks for after something else must not overtake that."""
+    heard: list[Envelope] = []
+    await party.bus.listen("silent", heard.extend)
+    caller = encode_caller(GUEST)
+    for number, endpoint in enumerate(["a:set", "a:set", "a:get", "a:set", "a:set"]):
+        party.bus.ask("silent", endpoint, b"%d" % number, caller, timeout_s=5, asker=Waiter())
+    await eventually(lambda: len(heard) == 3)
+    calls = [envelope for envelope in heard if isinstance(envelope, Calls)]
+    assert [(call.endpoint, call.payloads) for call in calls] == [
+        ("a:set", [b"0", b"1"]),
+        ("a:get", [b"2"]),
+        ("a:set", [b"3", b"4"]),
+    ]
+    assert len({id_ for call in calls for id_ in call.ids}) == 5
+
+
+async def test_events_asked_together_are_answered_each(party: Connected) -> None:
+    def answer(batch: list[Envelope]) -> None:
+        for envelope in batch:
+            assert isinstance(envelope, Calls)
+            first, *rest = envelope.ids
+            error = ServiceError("conflict", "No.")
+            party.bus.send(envelope.reply_to, Reply(first, error.encode(), error.code))
+            party.bus.answer(envelope.reply_to, rest, envelope.payloads[1:])
+
+    await party.bus.listen("svc", answer)
+    waiters = [Waiter() for _ in range(1000)]
+    for number, waiter in enumerate(waiters):
+        party.bus.ask("svc", "a:b", b"%d" % number, encode_caller(GUEST), timeout_s=5, asker=waiter)
+    await eventually(lambda: all(waiter.answers for waiter in waiters))
+    firsts = range(0, 1000, bus.MAX_TOGETHER)
+    for number, waiter in enumerate(waiters):
+        ((payload, code),) = waiter.answers
+        assert (code == "conflict") if number in firsts else ((payload, code) == (b"%d" % number, None))
+
+
+async def test_events_asked_together_are_told_of_absence_and_silence(party: Connected) -> None:
+    await party.bus.listen("silent", lambda _: None)
+    gone, late = [Waiter() for _ in range(3)], [Waiter() for _ in range(3)]
+    for waiter in gone:
+        party.bus.ask("nobody", "a:b", b"", encode_caller(GUEST), timeout_s=5, asker=waiter)
+    for waiter in late:
+        party.bus.ask("silent", "a:b", b"", encode_caller(GUEST), timeout_s=0.1, asker=waiter)
+    await eventually(lambda: all(waiter.answers for waiter in (*gone, *late)))
+    assert [code for waiter in gone for _, code in waiter.answers] == ["unavailable"] * 3
+    assert [code for waiter in late for _, code in waiter.answers] == ["timeout"] * 3
+    assert not party.bus._awaited.askers
