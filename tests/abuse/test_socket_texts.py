@@ -68,7 +68,7 @@ REFUSED: Final = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ana(target: Target) -> Account:
     return target.user()
 
