@@ -47,12 +47,12 @@ async def member(target: Target, who: Account, room: str = ROOM) -> AsyncIterato
         yield wire
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ana(target: Target) -> Account:
     return target.user()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def rui(target: Target) -> Account:
     return target.user()
 

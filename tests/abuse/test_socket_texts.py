@@ -68,7 +68,7 @@ REFUSED: Final = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ana(target: Target) -> Account:
     return target.user()
 
@@ -128,6 +128,7 @@ async def test_a_name(target: Target, name: str, status: int, expect: Expect) ->
     expect(status, answer.status)
 
 
+@pytest.mark.asyncio(loop_scope="session")
 async def test_texts_in_the_page(target: Target, open_browser: OpenBrowser, report: Report) -> None:
     """Nothing becomes an element, nothing runs, and the page stays as wide as it is."""
     name = "<b onmouseover=alert(1)>Ana</b>"
