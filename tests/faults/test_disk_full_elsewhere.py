@@ -106,7 +106,8 @@ async def test_the_log(disk: SmallDisk, deployment: Deployment, report: Callable
     disk.make_room()
     await token_of(deployment, gateway.url, "after")
     await eventually(lambda: auth.log.read_text("utf-8").rstrip().endswith("}"))
-    auth.log.write_text("", encoding="utf-8")  # cut off where there was no more room
+    await auth.kill()
+    auth.log.write_text("", encoding="utf-8")  # lines are cut off where there was no more room
     report(case("the log's disk: lines are lost and counted, requests are not"))
 
 
