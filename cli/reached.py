@@ -51,8 +51,7 @@ async def reached(kit: KitSettings) -> AsyncIterator[Connected]:
     except TimeoutError:
         await stack.aclose()
         raise NotRunning(
-            "Redis does not answer, or refuses this user. Is Pulso running? "
-            "In the containers: docker compose run --rm cli ..."
+            "Redis does not answer. Is Pulso running? (In the containers: docker compose run --rm cli ...)"
         ) from None
     try:
         yield up
