@@ -97,7 +97,7 @@ class TokenVerifier:
         claims = self._verified.get(token)
         if claims is None:
             claims = self._checked(token)
-            if max(claims.iat, claims.nbf) > now + CLOCK_SKEW_S:
+            if claims.iat > now + CLOCK_SKEW_S or claims.nbf > now:
                 raise InvalidToken
             self._remember(token, claims)
         else:

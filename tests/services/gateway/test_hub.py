@@ -28,7 +28,7 @@ class Ring(msgspec.Struct, frozen=True):
 
 
 RING = Event("bell:ring", Ring, "It rings.")
-BELL = Topic("bell", (RING,), everyone=True)
+BELL = Topic("bell.rings", (RING,), everyone=True)
 PULL = Endpoint("bell:pull", Nothing, Nothing, Access.GUEST, "Ring for everybody.")
 
 routes = Routes[Push]()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pulso import router
+from pulso import lanes
 from pulso.contract import ANONYMOUS
 from pulso.party import Connected
 from pulso.tracing import Origin
@@ -44,10 +44,10 @@ async def test_a_socket_belongs_to_the_trace_that_it_came_with(
     seen: list[Origin] = []
 
     def noted(*given: str, **named: str) -> Origin:
-        seen.append(Origin(*given, **named))  # type: ignore[arg-type]  # as the router makes it
+        seen.append(Origin(*given, **named))  # type: ignore[arg-type]  # as the lanes make it
         return seen[-1]
 
-    monkeypatch.setattr(router, "Origin", noted)
+    monkeypatch.setattr(lanes, "Origin", noted)
 
     def traces() -> set[str]:
         found = {origin.trace for origin in seen if origin.endpoint == "numbers:even"}
