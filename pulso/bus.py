@@ -100,7 +100,7 @@ class Bus:
         (data,) = message.encode([Tell(event, payload)])
         return await self._published(channel, data)
 
-    async def publish(self, batches: Mapping[str, list[Tell]]) -> bool:
+    async def publish(self, batches: Mapping[str, list[Envelope]]) -> bool:
         """Publish at once, each batch to its channel; True once Redis has passed all of it on.
 
         False where it is away or was lost meanwhile: then all, some or nothing of it was published.
@@ -108,8 +108,8 @@ class Bus:
         self._flush()  # what this turn has sent before goes before
         return await self._confirmed.publish(
             (publication.channel, publication.message)
-            for channel, told in batches.items()
-            for publication in self._publications(channel, [*told])
+            for channel, batch in batches.items()
+            for publication in self._publications(channel, batch)
         )
 
     async def settle(self) -> None:

@@ -97,6 +97,16 @@ class Regroup(msgspec.Struct, frozen=True, array_like=True, tag=9):
     joins: bool = False
 
 
+class Recap(msgspec.Struct, frozen=True, array_like=True, tag=13):
+    """On a topic, before events that may be sent for the second time: the ids of all of them, in their order.
+
+    Where a later one has been passed on the earlier ones are past: a gateway that has missed them has told of the
+    gap, and does not pass them on any more.
+    """
+
+    ids: list[str]
+
+
 class Columns(msgspec.Struct, frozen=True, array_like=True):
     """Many of one kind in one envelope: a list for each of their fields, all of one length.
 
@@ -156,7 +166,18 @@ class TellOthers(Columns, frozen=True, array_like=True, tag=12):
 
 
 Envelope = (
-    Call | Reply | Tell | TellConnection | Membership | Probe | TellOthers | Hello | Regroup | Calls | Replies
+    Call
+    | Reply
+    | Tell
+    | TellConnection
+    | Membership
+    | Probe
+    | TellOthers
+    | Hello
+    | Regroup
+    | Calls
+    | Replies
+    | Recap
 )
 
 KEPT_CALLERS: Final = 1 << 15

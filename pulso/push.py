@@ -14,7 +14,7 @@ import msgspec
 
 from pulso.bus import Bus
 from pulso.contract import Caller, Event
-from pulso.message import Regroup, Tell, TellConnection
+from pulso.message import Envelope, Recap, Regroup, Tell, TellConnection
 
 T = TypeVar("T")
 
@@ -66,14 +66,25 @@ class Push:
     async def surely(self, tellings: Iterable[Telling[Any]]) -> bool:
         """Tell topics several things; True once Redis has passed all of it on.
 
-        False where it may not have: then it can be told again, and no connection hears twice what has one id.
+        False where it may not have: then it can be told again, after a `recap`, and no connection hears twice what
+        has one id.
         """
-        batches: dict[str, list[Tell]] = {}
+        batches: dict[str, list[Envelope]] = {}
         for one in tellings:
             payload = self._encoder.encode(one.payload)
             tell = Tell(one.event.name, payload, skip_user=one.skip_user, id=one.id)
             batches.setdefault(self._bus.channels.topic(one.topic), []).append(tell)
         return await self._bus.publish(batches)
+
+    async def recap(self, tellings: Iterable[Telling[Any]]) -> bool:
+        """What comes now may have been told before. It is all that comes, in this order; the answer is as above.
+
+        No connection hears any of it after something that comes later: who has missed it was told of a gap.
+        """
+        ids: dict[str, list[str]] = {}
+        for one in tellings:
+            ids.setdefault(self._bus.channels.topic(one.topic), []).append(one.id)
+        return await self._bus.publish({channel: [Recap(of_one)] for channel, of_one in ids.items()})
 
     async def to_gateways(self, event: Event[T], payload: T) -> int:
         """Tell the gateways who is who; returns how many were reached, once Redis has passed it on.

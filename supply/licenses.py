@@ -11,6 +11,8 @@ FIT: Final = (
     "Unlicense", "CC0", "0BSD", "Zlib", "OFL", "BlueOak", "CC-BY", "WTFPL", "Public Domain", "LGPL",
 )  # fmt: skip
 """LGPL: used as it is, by import, and never changed."""
+MIT_TEXT: Final = "Permission is hereby granted, free of charge, to any person obtaining a copy of this software"
+"""How the MIT licence begins: some packages state the whole of it instead of its name."""
 NEVER: Final = re.compile(r"\b(A?GPL|SSPL|BUSL|Commons Clause)", re.IGNORECASE)
 
 
@@ -25,7 +27,12 @@ def of_installed(name: str) -> str:
     classified = [c.rpartition(" :: ")[2] for c in about.get_all("Classifier", []) if c.startswith("License ::")]
     named = [text for text in classified if text != "OSI Approved"]
     stated = about.get_all("License", [])
-    return " AND ".join(named) or "".join(stated[:1]).strip().partition("\n")[0]
+    return " AND ".join(named) or name_of("".join(stated[:1]))
+
+
+def name_of(stated: str) -> str:
+    """A licence by its name, or by its first line, where its text was stated."""
+    return "MIT" if MIT_TEXT in " ".join(stated.split()) else stated.strip().partition("\n")[0]
 
 
 def is_fit(text: str) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from supply import locks, sbom
 from supply.audit import faults
-from supply.licenses import is_fit
+from supply.licenses import MIT_TEXT, is_fit, name_of
 from supply.locks import BrokenLock, all_packages, python_packages
 from tests.conftest import REPOSITORY
 
@@ -46,6 +46,12 @@ def test_a_package_without_hash_is_found(tmp_path: Path, monkeypatch: pytest.Mon
 )  # fmt: skip
 def test_licences_are_told_apart(text: str, fit: bool) -> None:
     assert is_fit(text) is fit
+
+
+def test_a_licence_that_is_stated_whole_is_known_by_its_text() -> None:
+    wrapped = MIT_TEXT.replace(" of charge", "\n  of charge")
+    assert name_of(f"Copyright 2023 Ana\n\n{wrapped}, to deal in it") == "MIT"
+    assert name_of("Copyright 2023 Ana\n\nAll rights reserved.") == "Copyright 2023 Ana"
 
 
 def test_the_list_has_every_locked_package_with_its_hashes() -> None:

@@ -1,7 +1,7 @@
 """From the commit to the room: messages, and who came or went, are published in order, and then marked.
 
 What a crash leaves unmarked is published when the service starts again, before it takes calls. It may be published
-twice then; its id tells the gateways (`Push.surely`), so that no connection hears it twice.
+twice then; its id tells the gateways (`Push.surely`, `Push.recap`), so that no connection hears it twice or late.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Outbox:
         self._store = store
         self._push = push
         self._waiting = list(unpublished)
+        self._may_be_known = bool(unpublished)
+        """Whether what waits, or a part of it, may have been published already."""
         self._published: dict[str, int] = {}
         self._told_moves: set[str] = set()
         self._filled = asyncio.Event()
@@ -45,9 +47,13 @@ class Outbox:
 
     async def publish(self) -> bool:
         """Publish all that waits; False where Redis did not take it."""
+        if self._may_be_known and not await self._push.recap(map(_telling, self._waiting)):
+            return False
+        self._may_be_known = False
         while batch := self._waiting[:AT_ONCE]:
             # One batch at a time: what came after a lost one would overtake it.
             if not await self._push.surely(map(_telling, batch)):
+                self._may_be_known = True
                 return False
             del self._waiting[: len(batch)]
             for one in batch:

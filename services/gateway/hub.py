@@ -7,7 +7,7 @@ leaves, so a gateway without members never sees its traffic. Delivery is at most
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -20,7 +20,7 @@ from pulso.bus import Bus
 from pulso.connections import opened_by
 from pulso.contract import Kind
 from pulso.errors import ServiceError
-from pulso.message import Envelope, Hello, Membership, Regroup, Reply, Tell, TellConnection, TellOthers
+from pulso.message import Envelope, Hello, Membership, Recap, Regroup, Reply, Tell, TellConnection, TellOthers
 from pulso.push import USER_TOPIC
 from pulso.tasks import Tasks
 from services.gateway import contract, metrics
@@ -54,6 +54,12 @@ class _Stream:
         if len(self.ids) > MAX_IDS:
             del self.ids[next(iter(self.ids))]
         return False
+
+    def recap(self, ids: Sequence[str]) -> None:
+        """These may be told again, in this order: those before the last one that was here are past."""
+        known = [index for index, id_ in enumerate(ids) if id_ in self.ids]
+        for id_ in ids[: known[-1] if known else 0]:
+            self.is_repeated(id_)
 
 
 class Hub:
@@ -176,6 +182,8 @@ class Hub:
                     continue
                 if members := _addressed(stream.members, envelope):
                     self.tell(members, envelope.event, envelope.payload)
+            elif isinstance(envelope, Recap):
+                stream.recap(envelope.ids)
             elif isinstance(envelope, Hello):
                 self.company.heard(topic.removeprefix(USER_TOPIC), envelope)
             elif isinstance(envelope, Regroup):

@@ -33,6 +33,7 @@ ENTER = Endpoint("hall:enter", Hall, Nothing, Access.GUEST, "Enter with all conn
 EXIT = Endpoint("hall:exit", Hall, Nothing, Access.GUEST, "Be in that hall or in none.")
 SHOUT = Endpoint("hall:shout", Hall, Nothing, Access.GUEST, "Call everybody there.")
 AGAIN = Endpoint("hall:again", Hall, Nothing, Access.GUEST, "Call everybody there, and be told that it arrived.")
+RECAP = Endpoint("hall:recap", Hall, Nothing, Access.GUEST, "Say what may come again: ids, with blanks between.")
 
 routes = Routes[Push]()
 
@@ -61,6 +62,13 @@ async def again(push: Push, _caller: Caller, request: Hall) -> Nothing:
     return Nothing()
 
 
+@routes.handler(RECAP)
+async def recap(push: Push, _caller: Caller, request: Hall) -> Nothing:
+    topic = HALL.of(hall=request.hall)
+    assert await push.recap(Telling(topic, CALL, id_, request) for id_ in request.id.split())
+    return Nothing()
+
+
 @contextlib.asynccontextmanager
 async def start(context: Context) -> AsyncIterator[Push]:
     yield context.push
@@ -70,7 +78,7 @@ async def start(context: Context) -> AsyncIterator[Push]:
 async def halls(room: Room, kit: KitSettings) -> AsyncIterator[Room]:
     """The room, with a service that nobody has heard of."""
     stop = asyncio.Event()
-    contract = Contract("hall", (ENTER, EXIT, SHOUT, AGAIN), (HALL,))
+    contract = Contract("hall", (ENTER, EXIT, SHOUT, AGAIN, RECAP), (HALL,))
     serving = asyncio.create_task(serve(Service(contract, routes, start), kit, Health(), stop))
     async with person(room, "Nobody") as (first, second):
 
@@ -142,6 +150,18 @@ async def test_an_event_with_an_id_is_passed_on_once(halls: Room, monkeypatch: p
         # With room for three only, the first is forgotten by the time that it comes for the third time.
         await eventually(lambda: len(heard(first)) == 6)
         assert [payload["id"] for payload in first.payloads("hall:call")] == ["1", "2", "3", "4", "5", "1"]
+
+
+async def test_what_was_missed_is_not_told_after_what_came_later(halls: Room) -> None:
+    async with person(halls, "Ana") as (first, _):
+        await first.call("hall:enter", {"hall": "a"})
+        for id_ in ("1", "3"):  # the gateway has missed the second one
+            await first.call("hall:again", {"hall": "a", "id": id_})
+        await first.call("hall:recap", {"hall": "a", "id": "2 3 4"})
+        for id_ in ("2", "3", "4"):
+            await first.call("hall:again", {"hall": "a", "id": id_})
+        await eventually(lambda: len(heard(first)) == 3)
+        assert [payload["id"] for payload in first.payloads("hall:call")] == ["1", "3", "4"]
 
 
 async def asks(caller: Client, hall: str, *clients: Client) -> bool:
