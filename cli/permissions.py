@@ -41,9 +41,16 @@ def service_of(name: str, prefix: str) -> User:
     return plain if more is None else replace(plain, grants=plain.grants + more(Channels(prefix), prefix))
 
 
+_REPLAYED: Final = frozenset({"del", "pexpireat", "unlink"})
+"""What scripts' changes are turned into in the append-only file, besides the commands of the scripts themselves.
+
+Redis 7 reads that file as the user `default`, and leaves out of a script's changes what `default` may not do.
+"""
+
+
 def all_in_one(name: str, prefix: str) -> User:
-    """One for a process that is a whole Pulso, and for its owner's tools."""
-    return whole(name, prefix, users_of(prefix))
+    """One for a process that is a whole Pulso, and for its owner's tools; as `default`, for Redis itself, too."""
+    return whole(name, prefix, users_of(prefix), more=_REPLAYED)
 
 
 def _gateway(prefix: str) -> User:

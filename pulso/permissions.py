@@ -88,18 +88,20 @@ def plain_service(service: str, prefix: str) -> User:
     )
 
 
-def whole(name: str, prefix: str, users: Iterable[User]) -> User:
-    """One who may do all that these may together: for processes that are a whole Pulso."""
-    commands = frozenset(command for user in users for grant in user.grants for command in grant.commands)
+def whole(name: str, prefix: str, users: Iterable[User], *, more: frozenset[str] = frozenset()) -> User:
+    """One who may do all that these may together, and these commands: for processes that are a whole Pulso."""
+    commands = more.union(command for user in users for grant in user.grants for command in grant.commands)
     return User(name, (Grant(commands, (f"{prefix}:*",), (f"{prefix}:*",)),))
 
 
 def acl_file(users: Iterable[User], passwords: Mapping[str, str], *, has_selectors: bool) -> str:
     """The lines of Redis' `aclfile`: these users and no others; one without a password needs none.
 
-    It holds the digests of the passwords alone.
+    It holds the digests of the passwords alone. Nobody can be `default`, which is off and has no password. It has
+    all rights because Redis 7 reads its own append-only file as that user, and leaves out what it may not do: all
+    that a script or a transaction has changed.
     """
-    lines = {"default": "user default reset off"}
+    lines = {"default": "user default reset off ~* &* +@all"}
     for user in users:
         lines[user.name] = " ".join(_line(user, passwords.get(user.name), has_selectors=has_selectors))
     return "".join(f"{line}\n" for line in lines.values())
