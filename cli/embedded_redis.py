@@ -15,29 +15,29 @@ import re
 import secrets
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from cli.child import CannotStart, Program
 from cli.data_folder import DataFolder, prepare_redis_socket
-from cli.permissions import all_in_one, users_of
+from cli.permissions import NO_SERVICES, SERVICES, all_in_one, users_of
 from pulso.permissions import SELECTORS_SINCE, acl_file
 
 PING_TIMEOUT_S: Final = 1.0
 
 
-def new_passwords(prefix: str) -> dict[str, str]:
-    """One for each user."""
-    return {user.name: secrets.token_hex(32) for user in users_of(prefix)}
+def new_passwords(prefix: str, services: Iterable[str] = SERVICES) -> dict[str, str]:
+    """One for each user of a Pulso with these services."""
+    return {user.name: secrets.token_hex(32) for user in users_of(prefix, services)}
 
 
 def redis_program(folder: DataFolder, prefix: str, passwords: Mapping[str, str]) -> Program:
-    """The embedded Redis of a data folder. Raises `CannotStart` where there is no Redis to run."""
+    """The embedded Redis of a data folder, with these users. Raises `CannotStart` where there is none to run."""
     socket = prepare_redis_socket(folder.path)
     server = find_server()
     acl = folder.folder("redis") / "users.acl"
-    users = (*users_of(prefix), all_in_one("default", prefix))
+    users = (*users_of(prefix, sorted(passwords.keys() - NO_SERVICES)), all_in_one("default", prefix))
     acl.write_text(acl_file(users, passwords, has_selectors=major_version(server) >= SELECTORS_SINCE))
     return Program(
         name="redis",

@@ -21,6 +21,7 @@ from services.numbers.board import PARTS_TOPIC
 GATEWAY: Final = "gateway"
 HEALTH: Final = "health"
 """Who asks Redis for a sign of life, and for nothing else."""
+NO_SERVICES: Final = frozenset({GATEWAY, CLI, HEALTH})
 SERVICES: Final = ("auth", "chat", "clock", "journal", "numbers", "ops", "presence", "sales")
 
 

@@ -17,7 +17,7 @@ import structlog
 from cli import settings
 from cli.child import CannotStart, Child, Program, kept_running
 from cli.data_folder import DataFolder
-from cli.embedded_redis import redis_program
+from cli.embedded_redis import new_passwords, redis_program
 from cli.front_door import Front, answers, loopback, nginx_program
 from cli.permissions import GATEWAY
 from cli.ports import free_ports, require_free
@@ -63,6 +63,11 @@ def services_of(all_: Settings) -> tuple[Service[Any], ...]:
         build_chat(all_.chat),
         build_journal(all_.journal),
     )
+
+
+def redis_passwords(all_: Settings) -> dict[str, str]:
+    """Of the embedded Redis: one for whatever is started here, and the operator's."""
+    return new_passwords(all_.kit.redis_prefix, [service.contract.service for service in services_of(all_)])
 
 
 @dataclass(frozen=True, slots=True)

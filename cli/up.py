@@ -18,12 +18,11 @@ from cyclopts.validators import Number
 from cli import settings
 from cli.child import CannotStart
 from cli.data_folder import DataFolder, opened, redis_url
-from cli.embedded_redis import new_passwords
 from cli.front_door import loopback
 from cli.ports import free_ports
 from cli.restoring import finish
 from cli.settings import Settings
-from cli.stack import Plan, require_free_ports, require_same_shards, running_stack, until_ready
+from cli.stack import Plan, redis_passwords, require_free_ports, require_same_shards, running_stack, until_ready
 from pulso import log
 from pulso.process import faults_exit, run_until_signal
 
@@ -79,7 +78,7 @@ def _run(found: Settings, environ: dict[str, str], folder: DataFolder, gateways:
         auth=found.auth if settings.is_set(environ, "pepper") else replace(found.auth, pepper=folder.pepper()),
         gateway=replace(found.gateway, port=found.gateway.port or free_ports(1)[0]),
     )
-    passwords = new_passwords(kit.redis_prefix) if has_embedded_redis else None
+    passwords = redis_passwords(found) if has_embedded_redis else None
     plan = Plan(found, environ, folder, passwords, gateways)
     require_same_shards(plan)
     require_free_ports(plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -12,10 +13,14 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
-from cli import embedded_redis
+from cli import embedded_redis, stack
 from cli.child import CannotStart, kept_running
 from cli.data_folder import DataFolder, opened, redis_socket, redis_url
 from cli.embedded_redis import answers, find_server, new_passwords, redis_program
+from cli.settings import read
+from pulso.contract import Contract
+from pulso.routes import Routes
+from pulso.shard import Service
 from tests.waiting import eventually
 
 PASSWORDS = new_passwords("pulso")
@@ -42,6 +47,22 @@ async def test_its_owner_may_do_what_pulso_does_and_no_more(folder: DataFolder) 
                 await redis.execute_command(*words)
     acl = folder.path / "redis" / "users.acl"
     assert not [user for user, password in PASSWORDS.items() if password in acl.read_text(encoding="utf-8")]
+
+
+async def test_a_service_of_ones_own_has_a_user_and_a_password(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `docs/your-first-service.md` adds it: a line in `cli/stack.py` is all."""
+    bell = Service(Contract("bell", ()), Routes[None](), lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(stack, "services_of", lambda _: (bell,))
+    passwords = stack.redis_passwords(read({"PULSO_DATA": str(folder.path), "PULSO_PEPPER": "x" * 32}))
+    async with (
+        kept_running(redis_program(folder, "pulso", passwords)),
+        Redis.from_url(redis_url(folder.path), username="bell", password=passwords["bell"]) as redis,
+    ):
+        assert await redis.set("pulso:manifest:bell", "{}")
+        with pytest.raises(NoPermissionError):
+            await redis.set("pulso:manifest:clock", "{}")
 
 
 async def test_killed_redis_comes_back_on_the_same_socket_with_its_keys(folder: DataFolder) -> None:
