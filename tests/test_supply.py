@@ -11,7 +11,7 @@ import pytest
 from supply import locks, sbom
 from supply.audit import faults
 from supply.licenses import MIT_TEXT, is_fit, name_of
-from supply.locks import BrokenLock, all_packages, python_packages
+from supply.locks import BrokenLock, Package, all_packages, python_packages
 from tests.conftest import REPOSITORY
 
 
@@ -35,6 +35,12 @@ def test_a_package_without_hash_is_found(tmp_path: Path, monkeypatch: pytest.Mon
     lock.write_text("loose==1.0\n", encoding="utf-8")
     monkeypatch.setattr("supply.audit.PYTHON_LOCKS", (lock,))
     assert "runtime.txt: loose has no hash" in list(faults())
+
+
+def test_a_package_that_says_nothing_of_its_licence_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = Package("npm", "silent", "1.0", ("sha512-x",), is_dev=False)
+    monkeypatch.setattr("supply.audit.all_packages", lambda: [silent])
+    assert [fault for fault in faults() if "says nothing of its licence" in fault and silent.purl in fault]
 
 
 @pytest.mark.parametrize(
