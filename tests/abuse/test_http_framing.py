@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tests.abuse.conftest import Expect
-from tests.abuse.raw import ask, connected, request
+from tests.abuse.raw import PATIENCE_S, ask, connected, request
 from tests.abuse.target import Account, Target
 
 FIVE: Final = b'{"value":5}'
@@ -70,7 +70,7 @@ async def test_a_body_that_comes_with(
     async with connected(target) as connection:
         await connection.send(setting(guest, headers, body) + NOW + b"\r\n")
         expect("400 bad_request", str(await connection.answer()))
-        assert await connection.closes(within_s=2) == b""
+        assert await connection.closes(within_s=PATIENCE_S) == b""
 
 
 async def test_an_expectation_that_nobody_knows_is_refused(target: Target, guest: Account, expect: Expect) -> None:

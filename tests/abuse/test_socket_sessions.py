@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.abuse.conftest import Expect
 from tests.abuse.polling import POLLING, is_alive, poll, polling, post
-from tests.abuse.raw import ask, connected, request
+from tests.abuse.raw import PATIENCE_S, ask, connected, request
 from tests.abuse.target import Account, Target
 from tests.abuse.test_http_tokens import Forger, forger
 from tests.abuse.wire import PATH, connect, handshake, opened, upgrade, welcomed
@@ -88,7 +88,7 @@ async def test_frames_right_behind_the_handshake_are_read_as_frames(target: Targ
     async with connected(target) as connection:
         await connection.send(upgrade(target) + request("GET", "/api/auth/me"))
         answer = await connection.answer()
-        rest = await connection.closes(within_s=5)
+        rest = await connection.closes(within_s=PATIENCE_S)
     expect((101, False), (answer.status, b"HTTP/1.1" in rest))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from tests.cases import Case
 from tests.faults.deaf import way_to
 from tests.faults.deployment import Deployment
@@ -14,6 +16,8 @@ from tests.stopwatch import Stopwatch
 UNREADY_WITHIN_S = 5.0
 STANDBY_SERVES_WITHIN_S = 10.0
 WELL_WITHIN_S = 10.0
+
+pytestmark = pytest.mark.alone
 
 
 async def test_a_deaf_gateway_is_unready_within_5_s_and_tells_its_clients_of_the_gap(
