@@ -28,7 +28,7 @@ up: setup  ## start everything; flags go into ARGS: make up ARGS="--port 9000 --
 
 # Several workers share the tests; ARGS="-n 0" has one process do it all, as for a debugger. Playwright's own Node.js
 # wants a system library that a bare machine lacks; the one from the set-up does as well.
-test: setup  ## every test that needs no container engine; flags for pytest go into ARGS
+test: setup  ## all tests but the long ones and the containers'; flags for pytest go into ARGS
 	@PULSO_TEST_BROWSER="$$(sh .ci/find-browser)" && export PULSO_TEST_BROWSER && \
 	    PLAYWRIGHT_NODEJS_PATH="$$(command -v node)" $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
