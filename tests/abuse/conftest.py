@@ -62,7 +62,7 @@ def control(target: Target) -> Iterator[Control]:
 
 @pytest.fixture(autouse=True)
 def unharmed(target: Target, control: Control) -> Iterator[None]:
-    """Nobody else pays: the log has no error and no trace, and the healthy client was answered within 2 s."""
+    """Nobody else pays: the log has no error and no trace, and the healthy client was answered in time."""
     logged, mark = target.log_size(), control.mark()
     yield
     assert target.complaints(logged) == []

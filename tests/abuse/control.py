@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -21,8 +22,9 @@ from tests.conftest import REPOSITORY
 from tests.stopwatch import Stopwatch
 
 EVERY_S: Final = 0.1
-ANSWERED_WITHIN_S: Final = 2.0
-STARTS_WITHIN_S: Final = 20.0
+ANSWERED_WITHIN_S: Final = 10.0 if "PYTEST_XDIST_WORKER" in os.environ else 2.0
+"""Two are promised, which `make abuse` asks for; beside other workers a stall may be theirs and past when seen."""
+STARTS_WITHIN_S: Final = 60.0
 LOOK_S: Final = 0.5
 WELCOME: Final = '42["numbers:value"'
 
