@@ -77,9 +77,9 @@ class Push:
         return await self._bus.publish(batches)
 
     async def recap(self, tellings: Iterable[Telling[Any]]) -> bool:
-        """What comes now may have been told before. It is all that comes, in this order; the answer is as above.
+        """These were told in this order, as far as they were told, and come again; the answer is as above.
 
-        No connection hears any of it after something that comes later: who has missed it was told of a gap.
+        No connection hears one of them after a later one of them: who has missed it was told of a gap.
         """
         ids: dict[str, list[str]] = {}
         for one in tellings:

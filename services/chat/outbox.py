@@ -47,14 +47,14 @@ class Outbox:
 
     async def publish(self) -> bool:
         """Publish all that waits; False where Redis did not take it."""
-        if self._may_be_known and not await self._push.recap(map(_telling, self._waiting)):
+        if self._may_be_known and not await self._recap():
             return False
-        self._may_be_known = False
         while batch := self._waiting[:AT_ONCE]:
+            self._may_be_known = True  # until Redis has said so; nobody knows where this is broken off
             # One batch at a time: what came after a lost one would overtake it.
             if not await self._push.surely(map(_telling, batch)):
-                self._may_be_known = True
                 return False
+            self._may_be_known = False
             del self._waiting[: len(batch)]
             for one in batch:
                 if isinstance(one, Move):
@@ -62,6 +62,12 @@ class Outbox:
                 else:
                     self._published[one.room] = one.seq
         return True
+
+    async def _recap(self) -> bool:
+        """Messages and moves apart: after a crash nobody knows which came first, and none must pass for past."""
+        messages = [_telling(one) for one in self._waiting if isinstance(one, Message)]
+        moves = [_telling(one) for one in self._waiting if isinstance(one, Move)]
+        return await self._push.recap(messages) and await self._push.recap(moves)
 
     async def mark(self) -> None:
         """Write down what was published since the last time."""

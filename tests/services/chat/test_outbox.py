@@ -72,6 +72,22 @@ async def test_who_came_just_before_a_crash_is_told_of_once(place: Place) -> Non
         assert newcomer.payloads("chat:joined") == []
 
 
+async def test_who_came_is_told_of_though_what_was_said_before_was_told_and_not_marked(place: Place) -> None:
+    ana, rui = await place.person("Ana"), await place.person("Rui")
+    async with ana.tab(0) as watcher:
+        await watcher.join()
+        await watcher.say("before")
+        await watcher.reads("before")
+        await place.chat.stop()
+        async with open_store(place.kit.data / "chat.sqlite3", migrations=MIGRATIONS) as store:
+            await ChatStore(store).mark_published({"sala-1": 0})
+            await ChatStore(store).put_member(Member(rui.id, "Rui"), "sala-1", None, 0)
+        await place.chat.start()
+        await watcher.say("the end")
+        await watcher.reads("before", "the end")
+        assert watcher.payloads("chat:joined") == [{"room": "sala-1", "user": rui.shown}]
+
+
 async def test_who_was_told_of_is_not_told_of_again_after_a_restart(place: Place) -> None:
     ana, rui = await place.person("Ana"), await place.person("Rui")
     async with ana.tab(0) as watcher:
