@@ -17,7 +17,7 @@ import pytest
 from tests.abuse.conftest import Expect, Report
 from tests.abuse.raw import ask, post
 from tests.abuse.target import MEBIBYTE, Account, Target
-from tests.abuse.wire import PING, Closed, Wire, connect, frame, opened, welcomed
+from tests.abuse.wire import CONT, PING, TEXT, Closed, Wire, connect, frame, opened, welcomed
 from tests.cases import Case
 from tests.waiting import eventually
 
@@ -111,13 +111,18 @@ FLOODS: Final = {
     "pongs": "3",
     "noops": "6",
 }
+FRAMES: Final = {
+    **{name: frame(packet, mask=bytes(4)) for name, packet in FLOODS.items()},
+    "WebSocket pings": frame(b"", PING, mask=bytes(4)),
+    "messages in two pieces": frame(b"", first=TEXT, mask=bytes(4)) + frame(b"6", CONT, mask=bytes(4)),
+}
 
 
-@pytest.mark.parametrize("packet", FLOODS.values(), ids=FLOODS)
-async def test_a_hundred_times_as_much_as_is_allowed(target: Target, packet: str, expect: Expect) -> None:
+@pytest.mark.parametrize("data", FRAMES.values(), ids=FRAMES)
+async def test_a_hundred_times_as_much_as_is_allowed(target: Target, data: bytes, expect: Expect) -> None:
     """Limits are for those who mean well; who goes on and on is closed, before it takes everybody's turn."""
     async with welcomed(target, target.guest()) as wire:
-        expect("closed 1008", str(await wire.flood(frame(packet, mask=bytes(4)), 20_000)))
+        expect("closed 1008", str(await wire.flood(data, 20_000)))
 
 
 async def test_a_member_who_asks_for_the_longest_messages_and_never_reads(target: Target, report: Report) -> None:

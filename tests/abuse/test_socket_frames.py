@@ -96,7 +96,7 @@ ODD = {
     + frame(SET[5:], CONT),
     "a mask of zeros": frame(SET, mask=bytes(4)),
     "pongs that nobody asked for": frame(b"x" * 125, PONG) * 100 + frame(SET),
-    "ten thousand pings before": frame(b"x" * 125, PING) * 10_000 + frame(SET),
+    "a thousand pings before": frame(b"x" * 125, PING) * 1000 + frame(SET),
 }
 
 

@@ -138,6 +138,7 @@ class Entry:
         session = self._open(handshake, sid, websocket)
         websocket.on_packet = session.receive
         websocket.on_text = session.receive_text
+        websocket.on_others = session.receive_others
         websocket.on_lost = session.lost
         return websocket
 

@@ -12,6 +12,7 @@ from aiohttp._websocket.helpers import websocket_mask
 _FINAL_TEXT: Final = 0x81
 _FINAL: Final = 0x80
 _CONTROL: Final = 0x08
+_OPCODE: Final = 0x0F
 _WHOLE: Final = frozenset(range(_FINAL + 1, _FINAL + 16))
 """First bytes of frames that neither begin a message in pieces nor go on with one."""
 _MASKED: Final = 0x80
@@ -29,9 +30,13 @@ class MaskWatch:
     A chunk that is one small frame, which nearly all are, costs 0.15 us.
     """
 
-    __slots__ = ("_head", "_in_pieces", "_left")
+    __slots__ = ("_head", "_in_pieces", "_left", "frames", "others")
 
     def __init__(self) -> None:
+        self.frames = 0
+        """Frames seen, but for those that went past by `text_in`; whoever counts them may set it."""
+        self.others = 0
+        """Frames seen that are no message and do not begin one: pings, pongs, closes, further pieces."""
         self._in_pieces = False
         """Whether a message has begun whose last frame has not come yet."""
         self._left = 0
@@ -68,6 +73,9 @@ class MaskWatch:
             and data[1] == _MASKED + size - _SHORT
             and data[0] in _WHOLE
         ):
+            self.frames += 1
+            if data[0] & _CONTROL:
+                self.others += 1
             return True
         data = self._head + data if self._head else data
         self._head = b""
@@ -78,7 +86,11 @@ class MaskWatch:
                 self._head = header
                 at = size
             elif header[1] & _MASKED:
-                if not header[0] & _CONTROL:
+                self.frames += 1
+                if header[0] & _CONTROL:
+                    self.others += 1
+                else:
+                    self.others += not header[0] & _OPCODE
                     self._in_pieces = not header[0] & _FINAL
                 at += _size_of(header)
             else:

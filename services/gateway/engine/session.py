@@ -155,6 +155,12 @@ class Session:
             self._allowance -= 1
         return is_taken
 
+    def receive_others(self, count: int) -> None:
+        """So many frames that hold no packet of their own: they count as packets, for they cost as much."""
+        self._allowance -= count
+        if self._allowance < 0 and not self.closed:
+            self._is_flood(count)
+
     def receive(self, packet: str | bytes) -> None:
         """One packet of the client's, as the transport took it apart."""
         self._allowance -= 1
@@ -227,10 +233,10 @@ class Session:
         # A pong makes the next ping due; where pings are the more frequent, do not sleep past it.
         return min(self._due_at - now, shared.ping_interval_s)
 
-    def _is_flood(self) -> bool:
+    def _is_flood(self, came: int = 1) -> bool:
         """Whether it is over now: a megabyte of tiny packets would take everybody else's turn for seconds."""
         rate, now = self._shared.packets_per_second, asyncio.get_running_loop().time()
-        self._allowance = min(_AT_ONCE, now - self._allowed_at) * rate - 1
+        self._allowance = min(_AT_ONCE * rate - came, self._allowance + (now - self._allowed_at) * rate)
         self._allowed_at = now
         if self._allowance >= 0:
             return False

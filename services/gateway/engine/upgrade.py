@@ -28,6 +28,7 @@ class Probing:
         self.is_proven = False
         polling.probe = self
         websocket.on_packet = self._receive
+        websocket.on_others = session.receive_others
         websocket.on_lost = self._lost
 
     def end(self) -> None:

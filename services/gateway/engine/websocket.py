@@ -31,12 +31,15 @@ MAX_OUTBOX_BYTES: Final = 1024 * 1024
 """What may wait for a client that does not read; with more it is closed as slow."""
 CLOSE_WITHIN_S: Final = 2.0
 """How long a client has to answer a close frame; then the connection ends without its answer."""
+MAX_LATE_FRAMES: Final = 1000
+"""Read of a client that is being closed, for the sake of its answer; who floods would have two seconds for it."""
 
 _LAST_CODE: Final = 4999
 """Of the codes that a close frame may carry (RFC 6455, section 7.4.2)."""
 
 OnPacket = Callable[[str | bytes], None]
 OnText = Callable[[bytes], bool]
+OnOthers = Callable[[int], None]
 OnLost = Callable[[str], None]
 
 log = structlog.get_logger(__name__)
@@ -46,12 +49,12 @@ class WebSocket(asyncio.Protocol):
     """Frames in, frames out. `on_packet` and `on_lost` are its session's, or an upgrade's under way.
 
     `on_text` is offered what a small text frame holds first, as bytes that nobody has checked; where it answers
-    False they go the long way.
+    False they go the long way. `on_others` is told how many frames have come that are no message of their own.
     """
 
     __slots__ = (
         "_closing", "_connection", "_held", "_is_closing", "_is_full", "_masks", "_reader", "_socket",
-        "on_lost", "on_packet", "on_text",
+        "on_lost", "on_others", "on_packet", "on_text",
     )  # fmt: skip
 
     name = "websocket"
@@ -68,6 +71,7 @@ class WebSocket(asyncio.Protocol):
         self._reader: Any = WebSocketReader(_Inbox(self), max_bytes + 1, False, True)
         self.on_packet: OnPacket | None = None
         self.on_text: OnText | None = None
+        self.on_others: OnOthers | None = None
         self.on_lost: OnLost | None = None
 
     # What the loop calls.
@@ -79,10 +83,17 @@ class WebSocket(asyncio.Protocol):
             text = self._masks.text_in(data)
             if text is not None and self.on_text(text):
                 return
-        if self._masks.holds(data):
-            self._reader.feed_data(data)
-        else:
+        masks = self._masks
+        if not masks.holds(data):
             self.broken(PROTOCOL_ERROR)
+            return
+        if masks.others and self.on_others is not None:
+            others, masks.others = masks.others, 0
+            self.on_others(others)
+        if self._is_closing and masks.frames > MAX_LATE_FRAMES:
+            self._connection.pause_reading()  # until it is given up
+        elif self._reader is not None:
+            self._reader.feed_data(data)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._socket.detach()  # from now on its number may be another connection's
@@ -141,7 +152,8 @@ class WebSocket(asyncio.Protocol):
             return
         self.go_on()
         self._is_closing = True
-        self.on_packet = self.on_text = self.on_lost = None
+        self._masks.frames = 0
+        self.on_packet = self.on_text = self.on_others = self.on_lost = None
         self.take([packets.close_frame(code)])
         self._closing.put(self, CLOSE_WITHIN_S)
 
@@ -150,7 +162,7 @@ class WebSocket(asyncio.Protocol):
 
     def abort(self) -> None:
         self._is_closing = True
-        self._reader = self.on_packet = self.on_text = self.on_lost = None
+        self._reader = self.on_packet = self.on_text = self.on_others = self.on_lost = None
         self._connection.abort()
 
     def give_up(self) -> None:
@@ -190,7 +202,7 @@ class WebSocket(asyncio.Protocol):
     def _ended(self, reason: str) -> None:
         on_lost = self.on_lost
         self._is_closing = True
-        self._reader = self.on_packet = self.on_text = self.on_lost = None
+        self._reader = self.on_packet = self.on_text = self.on_others = self.on_lost = None
         if on_lost is not None:
             on_lost(reason)
 

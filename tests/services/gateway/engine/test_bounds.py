@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import itertools
 import socket
@@ -19,7 +20,7 @@ from services.gateway import metrics
 from services.gateway.engine import packets
 from services.gateway.engine.members import Members
 from services.gateway.engine.server import EngineServer
-from services.gateway.engine.websocket import MAX_OUTBOX_BYTES, WebSocket
+from services.gateway.engine.websocket import MAX_LATE_FRAMES, MAX_OUTBOX_BYTES, WebSocket
 from tests.services.gateway.engine.conftest import Speaker, listening, turns
 from tests.services.gateway.engine.test_frames import KEY, masked
 from tests.waiting import PATIENCE_S, eventually
@@ -161,6 +162,58 @@ async def test_who_sends_far_more_than_it_may_is_out_and_others_are_not() -> Non
                 await eventually(lambda: len(heard) == 100)
                 assert ended == ["transport error"] * 2
                 assert len(engine.sessions) == 1
+        await engine.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("first", "flood"),
+    [
+        pytest.param(b"", masked(0x89, b""), id="pings"),
+        pytest.param(masked(0x01, b"4"), masked(0x00, b""), id="empty pieces of a message"),
+    ],
+)
+async def test_frames_that_are_no_packets_count_as_packets(first: bytes, flood: bytes) -> None:
+    ended: list[str] = []
+    async with Tasks() as tasks:
+        engine = EngineServer(tasks=tasks, packets_per_second=50)
+        engine.on("disconnect", lambda _sid, reason: ended.append(reason))
+        app = web.Application()
+        engine.attach(app, "/engine.io/")
+        async with listening(app) as url:
+            address = urlsplit(url)
+            reader, writer = await asyncio.open_connection(address.hostname, address.port)
+            writer.write(HANDSHAKE)
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(first + flood * 90)
+            await turns()
+            assert not ended  # two seconds of it at once
+            writer.write(flood * 1000)
+            async with asyncio.timeout(PATIENCE_S):
+                await reader.readuntil(b"\x88\x02" + (1008).to_bytes(2))
+            assert ended == ["transport error"]
+            writer.close()
+        await engine.shutdown()
+
+
+async def test_who_is_being_closed_is_read_no_further_than_its_answer_may_be() -> None:
+    async with Tasks() as tasks:
+        engine = EngineServer(tasks=tasks)
+        app = web.Application()
+        engine.attach(app, "/engine.io/")
+        async with listening(app) as url:
+            address = urlsplit(url)
+            reader, writer = await asyncio.open_connection(address.hostname, address.port)
+            writer.write(HANDSHAKE)
+            await eventually(lambda: len(engine.sessions) == 1)
+            (session,) = engine.sessions.values()
+            websocket = session.transport
+            assert isinstance(websocket, WebSocket)
+            session.close()
+            writer.write(masked(0x89, b"") * (MAX_LATE_FRAMES + 1))
+            await eventually(lambda: not websocket._connection.is_reading())
+            with contextlib.suppress(ConnectionError):
+                await asyncio.wait_for(reader.read(), PATIENCE_S)  # it is given up all the same
+            writer.close()
         await engine.shutdown()
 
 
