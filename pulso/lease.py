@@ -143,7 +143,7 @@ class Leases:
             async with asyncio.timeout(patience_s):
                 instances, is_new = await self._beat(keys=[self._instances_key], args=[self._instance, LEASE_MS])
                 for shard in sorted(self.held):
-                    if not await self._hold(shard):
+                    if shard in self.held and not await self._hold(shard):  # it may have been let go meanwhile
                         log.warning("lease lost", service=self._service, shard=shard)
                         self.held.discard(shard)
         except (RedisError, OSError, TimeoutError) as fault:

@@ -202,6 +202,27 @@ async def test_slow_ending_keeps_the_lease_until_it_has_ended(redis_url: str) ->
         await eventually(lambda: first.began == 2)
 
 
+async def test_what_was_let_go_while_others_are_renewed_is_not_taken_back(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody would serve it for as long as a lease lives."""
+    async with redis_client(redis_url) as redis:
+        prefix = f"t-{secrets.token_hex(4)}"
+        leases = Instance(redis, prefix, shards=2).leases
+        leases.held = {0, 1}
+        hold = leases._hold
+
+        async def meanwhile(shard: int) -> bool:
+            if shard == 0:
+                await leases._let_go(1)
+            return await hold(shard)
+
+        monkeypatch.setattr(leases, "_hold", meanwhile)
+        await leases._renew()
+        assert await redis.exists(f"{prefix}:lease:echo:0")
+        assert not await redis.exists(f"{prefix}:lease:echo:1")
+
+
 async def test_shard_that_cannot_start_is_tried_again_by_anybody(redis_url: str) -> None:
     house = House(redis_url, 1)
     async with house.instance() as first:
