@@ -159,12 +159,7 @@ class Bus:
     ) -> None:
         """Call, and have `on_reply` called exactly once, with the answer or with what went wrong."""
         id_ = self._expect(on_reply, timeout_s)
-        call = Call(id_, endpoint, caller, payload, self.inbox, timeout_s, request_id, trace)
-        queue = self._outgoing.get(channel)
-        if queue is None:
-            self.send(channel, call)
-        else:
-            queue.append(call)
+        self.send(channel, Call(id_, endpoint, caller, payload, self.inbox, timeout_s, request_id, trace))
 
     def ask(
         self, channel: str, endpoint: str, payload: bytes, caller: bytes, *, timeout_s: float, asker: Asker

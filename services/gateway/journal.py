@@ -229,9 +229,5 @@ class Journal:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)
 
 
-def _is_not_kept(refused: bytes) -> bool:
-    return len(refused) > MAX_REFUSED_BYTES or _SECRET.search(refused) is not None
-
-
 def _valid(value: object) -> object:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
