@@ -157,8 +157,12 @@ class Store:
                 async with asyncio.timeout(TRY_AGAIN_S if self.trouble else None):
                     await self._wake.wait()
                     return
-            with contextlib.suppress(ServiceError):
+            try:
                 await self._transact([_touched])
+            except ServiceError:
+                pass  # still in trouble: noted
+            except Exception:  # whatever it is, changes are still to be answered
+                log.exception("the store cannot be asked", file=self.path.name)
 
     def close(self) -> None:
         """Take no more changes; `run` ends once those that wait are committed."""
