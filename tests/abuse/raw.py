@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 
 ANSWERED_WITHIN_S: Final = 2.0
 """Whatever is sent: it is answered, or the connection closed, by then. The long forms hold the target to it."""
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 60.0
 """The same where others want the machine, too."""
 HOME: Final = "127.0.0.1"
 JSON: Final = "application/json"

@@ -21,7 +21,7 @@ from tests.redis_server import RedisServer
 LIMIT: Final = 5
 OWNERS: Final = "127.0.0.2"
 SPRAYERS: Final = "127.0.0.3"
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 60.0
 SPRAYED: Final = 10 * LIMIT
 """How many failures an address may have over all accounts."""
 

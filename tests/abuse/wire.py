@@ -29,7 +29,7 @@ PING: Final = 0x9
 PONG: Final = 0xA
 FIN: Final = 0x80
 
-WAITS_S: Final = 10.0
+WAITS_S: Final = 60.0
 """How long an answer is waited for beside a busy machine; the long forms measure that nothing hangs."""
 MARKER: Final = 4242
 """The ack of the event behind those that are watched."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, Request, expect
 
 from tests.browser.conftest import OpenBrowser
 from tests.conftest import Stack
@@ -21,9 +21,13 @@ class Watched:
             "console", lambda said: self.faults.append(said.text) if said.type in ("error", "warning") else None
         )
         page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("requestfailed", lambda request: self.faults.append(f"blocked: {request.url}"))
+        page.on("requestfailed", self._failed)
         page.on("response", lambda answer: self.faults.append(answer.url) if answer.status >= 400 else None)
         page.on("request", lambda request: self._note(request.url, stack.url))
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # what was still on its way when the page was left
+            self.faults.append(f"blocked: {request.url}")
 
     def _note(self, url: str, home: str) -> None:
         if not url.startswith((f"{home}/", "data:")):

@@ -102,7 +102,7 @@ def test_a_place_that_cannot_be_written_is_told(pulso: Pulso, stack: Stack, tmp_
     in_the_way.touch()
     code, _, complaint = _run(pulso, "backup", str(in_the_way / "backup"), "--data", str(stack.data))
     assert code == os.EX_CANTCREAT
-    assert complaint == f"{in_the_way}/backup cannot be written: Not a directory.\n"
+    assert complaint.startswith(f"{in_the_way}/backup cannot be written: ")
 
 
 def test_a_backup_is_readable_for_its_owner_alone(made: Path) -> None:

@@ -91,7 +91,7 @@ _UPLOADED: Final[Object] = {
             "200": {
                 "description": "The bytes as they were sent.",
                 "headers": _REQUEST_ID,
-                "content": {"application/octet-stream": {}},
+                "content": {"*/*": {}},
             },
             "404": {"$ref": "#/components/responses/not_found"},
         },
