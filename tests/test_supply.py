@@ -21,7 +21,7 @@ def test_the_locks_keep_to_the_rules() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["evil @ https://example.org/evil.whl", "--index-url https://example.org", "loose>=1", "-e ."],
+    ["evil @ https://example.org/evil.whl", "-i https://example.org", "loose>=1", "-e ."],
 )
 def test_what_is_not_pinned_is_no_lock(tmp_path: Path, line: str) -> None:
     lock = tmp_path / "runtime.txt"
