@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-import socketio
 
 from cli.permissions import SERVICES, all_in_one, users_of
 from cli.reached import reached
@@ -26,6 +25,7 @@ from pulso.settings import KitSettings
 from services.auth import contract as auth
 from services.gateway.app import serve_gateway
 from tests.conftest import REPOSITORY, free_port
+from tests.patient_client import PatientClient
 from tests.privilege.conftest import PREFIX, Guarded
 from tests.waiting import eventually
 
@@ -89,7 +89,7 @@ async def _a_day(urls: list[str]) -> None:
         bearer = {"Authorization": f"Bearer {token}"}
         form = aiohttp.FormData()
         form.add_field("file", b"\x89PNG\r\n\x1a\n" + bytes(64), filename="a.png")
-        tabs = [socketio.AsyncClient(reconnection=False), socketio.AsyncClient(reconnection=False)]
+        tabs = [PatientClient(), PatientClient()]
         try:
             for tab, url in zip(tabs, urls, strict=True):
                 await tab.connect(url, auth={"token": token})
@@ -99,13 +99,13 @@ async def _a_day(urls: list[str]) -> None:
                 ("sales:watch", {}), ("clock:now", {}), ("chat:join", {"room": "sala-1"}),
                 ("chat:typing", {"typing": True}), ("chat:join", {"room": "sala-2"}),
             ):  # fmt: skip
-                answer = await tabs[0].call(event, payload, timeout=20)
+                answer = await tabs[0].call(event, payload)
                 assert "error" not in answer, (event, answer)
             async with http.post("/api/chat/files", data=form, headers=bearer) as uploaded:
                 assert uploaded.status == 201, await uploaded.text()
                 (file,) = (await uploaded.json())["files"]
             sent = {"id": "7d3f6a52-6f0e-4a1c-9a57-0d7c8f1d2b3e", "text": "olá", "files": [file["id"]]}
-            assert (await tabs[0].call("chat:send", sent, timeout=20))["seq"] >= 1
+            assert (await tabs[0].call("chat:send", sent))["seq"] >= 1
             async with http.post("/api/auth/logout", headers=bearer, json={}) as answer:
                 assert answer.status == 200
         finally:

@@ -10,7 +10,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-import socketio
 
 from pulso.probes import Health
 from pulso.service import serve
@@ -20,7 +19,8 @@ from services.gateway.app import serve_gateway
 from services.numbers.__main__ import service as numbers_service
 from services.settings import AuthSettings, GatewaySettings, NumbersSettings
 from tests.conftest import free_port
-from tests.waiting import PATIENCE_S, eventually
+from tests.patient_client import PatientClient
+from tests.waiting import eventually
 
 PEPPER = "a pepper for tests that is long enough"
 
@@ -54,7 +54,7 @@ class Client:
     """A Socket.IO client that remembers what it was told."""
 
     def __init__(self) -> None:
-        self.socket = socketio.AsyncClient(reconnection=False)
+        self.socket = PatientClient()
         self.told: list[tuple[str, Any]] = []
         self.socket.on("*", self._hear)
 
@@ -62,7 +62,7 @@ class Client:
         self.told.append((event, payload[0] if payload else None))
 
     async def call(self, event: str, payload: Any = None) -> Any:
-        return await self.socket.call(event, payload, timeout=PATIENCE_S)
+        return await self.socket.call(event, payload)
 
     def payloads(self, event: str) -> list[Any]:
         return [payload for name, payload in self.told if name == event]

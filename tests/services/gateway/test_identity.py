@@ -8,6 +8,7 @@ import pytest
 import socketio
 
 from pulso.settings import KitSettings
+from tests.patient_client import PatientClient
 from tests.services.gateway.conftest import Room, cookie_of, room_of, token_of
 from tests.waiting import eventually
 
@@ -16,7 +17,7 @@ ACCOUNT = {"name": "Ana", "username": "ana", "email": "ana@example.com", "passwo
 
 async def refusal(room: Room, **how: Any) -> str:
     """What a refused client is told."""
-    client = socketio.AsyncClient(reconnection=False)
+    client = PatientClient()
     heard: list[Any] = []
     client.on("connect_error", heard.append)
     with pytest.raises(socketio.exceptions.ConnectionError):

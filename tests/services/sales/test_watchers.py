@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
-import socketio
 
+from tests.patient_client import PatientClient
 from tests.services.sales.conftest import Shop
 from tests.services.sales.made import append, sale
 from tests.waiting import PATIENCE_S, eventually
@@ -25,7 +25,7 @@ LONG = "\N{CJK UNIFIED IDEOGRAPH-6F22}" * 195
 class Watcher:
     def __init__(self) -> None:
         self.ids: list[str] = []
-        self.socket = socketio.AsyncClient(reconnection=False)
+        self.socket = PatientClient()
         self.socket.on("sales:record", self._hear)
 
     async def _hear(self, record: dict[str, Any]) -> None:
