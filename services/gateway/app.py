@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -189,14 +190,10 @@ async def follow_bus(gateway: Gateway, up: Connected) -> None:
     """Listen to the gateway's inbox and to what all gateways are told; and mind gaps."""
 
     def on_control(batch: list[Envelope]) -> None:
-        for envelope in batch:
-            if isinstance(envelope, Tell):
-                heed(gateway, envelope)
+        heed_each(batch, lambda told: heed(gateway, told), gateway.announcer.renew)
 
     def on_identity(batch: list[Envelope]) -> None:
-        for envelope in batch:
-            if isinstance(envelope, Tell):
-                heed_auth(gateway, envelope)
+        heed_each(batch, lambda told: heed_auth(gateway, told), gateway.sessions.refresh)
 
     def on_gap() -> None:
         gateway.relay.refresh()
@@ -212,6 +209,17 @@ async def follow_bus(gateway: Gateway, up: Connected) -> None:
     await up.bus.listen(up.bus.channels.identity, on_identity)
     up.link.on_gap(on_gap)
     gateway.relay.refresh()
+
+
+def heed_each(batch: list[Envelope], heed: Callable[[Tell], None], ask: Callable[[], None]) -> None:
+    """One that cannot be read takes none of its batch along; what it may have said is asked for instead."""
+    for envelope in batch:
+        if isinstance(envelope, Tell):
+            try:
+                heed(envelope)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+                log.warning("what gateways are told was not understood", told=envelope.event, fault=str(fault))
+                ask()
 
 
 def heed(gateway: Gateway, told: Tell) -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import jwt
+import msgspec
 import pytest
 import socketio
 
+from pulso.channels import Channels
+from pulso.message import Tell
+from pulso.party import connected
 from pulso.settings import KitSettings
+from services.auth.contract import SESSIONS_ENDED
 from tests.patient_client import PatientClient
 from tests.services.gateway.conftest import Room, cookie_of, room_of, token_of
-from tests.waiting import eventually
+from tests.waiting import eventually, in_own_task
 
 ACCOUNT = {"name": "Ana", "username": "ana", "email": "ana@example.com", "password": "correct horse"}
 
@@ -138,6 +144,17 @@ async def test_logout_all_ends_every_session_of_the_user(room: Room) -> None:
             await client.hears("session:ended")
         async with phone.get("/api/auth/me") as response:
             assert response.status == 401
+
+
+async def test_what_cannot_be_read_takes_no_ended_session_along(room: Room, kit: KitSettings) -> None:
+    async with room.visitor() as visitor, in_own_task(connected(kit, name="t", inbox=Channels.gateway)) as up:
+        token = await token_of(visitor)
+        session = jwt.decode(token, options={"verify_signature": False})["sid"]
+        async with room.client(0, auth={"token": token}) as client:
+            await client.hears("session:ready")
+            for payload in (b"{", b'"\xff"', msgspec.json.encode({"sessions": [session], "reason": "revoked"})):
+                up.bus.send(up.bus.channels.identity, Tell(SESSIONS_ENDED.name, payload))
+            assert await client.hears("session:ended") == {"reason": "revoked"}
 
 
 async def test_failed_logins_are_limited_by_account_and_address(kit: KitSettings) -> None:
