@@ -131,6 +131,7 @@ class Leases:
                 await self._renew()
                 await asyncio.wait((leaving,), timeout=BEAT_S)
             leaving.result()
+            await self._sign_off()
 
     async def _renew(self) -> int:
         """Renew what is held; returns this instance's fair share, 0 where Redis does not answer."""
@@ -143,9 +144,7 @@ class Leases:
             async with asyncio.timeout(patience_s):
                 instances, is_new = await self._beat(keys=[self._instances_key], args=[self._instance, LEASE_MS])
                 for shard in sorted(self.held):
-                    if shard in self.held and not await self._hold(shard):  # it may have been let go meanwhile
-                        log.warning("lease lost", service=self._service, shard=shard)
-                        self.held.discard(shard)
+                    await self._renew_one(shard)
         except (RedisError, OSError, TimeoutError) as fault:
             if isinstance(fault, ResponseError) and is_refusal(str(fault)):
                 self._go_on(began, str(fault))
@@ -159,6 +158,16 @@ class Leases:
             log.info("leases are renewed again", service=self._service)
         self._is_refused = False
         return -(-self._shards // max(1, int(instances)))
+
+    async def _renew_one(self, shard: int) -> None:
+        if shard not in self.held:  # let go since the renewal began
+            return
+        is_ours = await self._hold(shard)
+        if shard not in self.held:  # let go meanwhile, and Redis may have carried out that first
+            await self._let_go(shard)
+        elif not is_ours:
+            log.warning("lease lost", service=self._service, shard=shard)
+            self.held.discard(shard)
 
     def _not_renewed(self, why: str) -> int:
         """The share is 0: nothing is known of it."""
@@ -227,7 +236,7 @@ class Leases:
         await self._let_go(shard)
 
     async def _leave(self, end: End) -> None:
-        """Break off what is being started, finish what serves, and be gone."""
+        """Break off what is being started, finish what serves, give all back."""
         for shard, task in list(self._work.items()):
             if shard not in self._serving:
                 task.cancel()
@@ -236,6 +245,9 @@ class Leases:
         await asyncio.gather(*(self._finish(shard, end) for shard in sorted(self._serving)))
         for shard in sorted(self.held):
             await self._let_go(shard)
+
+    async def _sign_off(self) -> None:
+        """No more than the others count. Not while a beat is under way: Redis may carry that out afterwards."""
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(ROUND_TRIP_TIMEOUT_S):
                 await self._redis.zrem(self._instances_key, self._instance)

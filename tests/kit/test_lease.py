@@ -11,11 +11,12 @@ import sys
 import textwrap
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from pulso.lease import GIVE_UP_AFTER_S, Leases, redis_client
+from pulso.lease import GIVE_UP_AFTER_S, End, Leases, redis_client
 from tests.conftest import REPOSITORY
 from tests.redis_server import RedisServer, await_line
 from tests.waiting import PATIENCE_S, eventually
@@ -202,8 +203,9 @@ async def test_slow_ending_keeps_the_lease_until_it_has_ended(redis_url: str) ->
         await eventually(lambda: first.began == 2)
 
 
-async def test_what_was_let_go_while_others_are_renewed_is_not_taken_back(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("while_renewed", [0, 1])
+async def test_what_was_let_go_during_a_renewal_is_not_taken_back(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, while_renewed: int
 ) -> None:
     """Else nobody would serve it for as long as a lease lives."""
     async with redis_client(redis_url) as redis:
@@ -213,7 +215,7 @@ async def test_what_was_let_go_while_others_are_renewed_is_not_taken_back(
         hold = leases._hold
 
         async def meanwhile(shard: int) -> bool:
-            if shard == 0:
+            if shard == while_renewed:
                 await leases._let_go(1)
             return await hold(shard)
 
@@ -221,6 +223,34 @@ async def test_what_was_let_go_while_others_are_renewed_is_not_taken_back(
         await leases._renew()
         assert await redis.exists(f"{prefix}:lease:echo:0")
         assert not await redis.exists(f"{prefix}:lease:echo:1")
+
+
+async def test_who_has_left_is_counted_no_more_though_a_beat_was_under_way(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the others would leave it a share for as long as a sign of life counts."""
+    async with redis_client(redis_url) as redis:
+        prefix = f"t-{secrets.token_hex(4)}"
+        one = Instance(redis, prefix, shards=1)
+        beat, leave = one.leases._beat, one.leases._leave
+        stop, has_left = asyncio.Event(), asyncio.Event()
+
+        async def last_beat(**what: Any) -> Any:
+            if stop.is_set():
+                await has_left.wait()
+            return await beat(**what)
+
+        async def leave_before_it(end: End) -> None:
+            await leave(end)
+            has_left.set()
+
+        monkeypatch.setattr(one.leases, "_beat", last_beat)
+        monkeypatch.setattr(one.leases, "_leave", leave_before_it)
+        running = asyncio.create_task(one.leases.run(one.begin, one.end, stop))
+        await settled(one, shards=1)
+        stop.set()
+        await running
+        assert await redis.zcard(f"{prefix}:instances:echo") == 0
 
 
 async def test_shard_that_cannot_start_is_tried_again_by_anybody(redis_url: str) -> None:
