@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -24,7 +24,7 @@ from pulso.confirmed import Confirmed
 from pulso.contract import Caller, Endpoint
 from pulso.errors import Code, ErrorBody, ServiceError
 from pulso.message import Call, Calls, Envelope, Membership, Replies, Reply, Tell, TellOthers
-from pulso.redis_link import Publication, RedisLink
+from pulso.redis_link import OnCount, Publication, RedisLink
 from pulso.tracing import ORIGIN
 from pulso.vigil import LOOK_EVERY_S, Vigil
 
@@ -131,10 +131,11 @@ class Bus:
         except TimeoutError:
             return 0
 
-    def hail(self, channel: str, envelope: Envelope, on_count: Callable[[int], None]) -> None:
-        """Publish at once; `on_count` is told how many received it, 0 where Redis is away."""
+    def hail(self, channels: Iterable[tuple[str, OnCount]], envelope: Envelope) -> None:
+        """Publish at once to each of these, all in one write; each is told how many received it, 0 without Redis."""
         (data,) = message.encode([envelope])
-        self._publish(channel, data, on_count)
+        self._flush()  # what this turn has sent before goes before
+        self.link.publish([Publication(channel.encode(), data, on_count) for channel, on_count in channels])
 
     def _count(self, channel: str, on_count: Callable[[int], None]) -> None:
         """`on_count` is told how many listen; they are sent an empty batch."""

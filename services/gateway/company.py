@@ -13,6 +13,7 @@ with, or its telling comes to the gateway after the hello, where `alone` is aske
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,6 +26,8 @@ from services.gateway.connection import Connection
 
 COUNT_AGAIN_S: Final = 20.0
 """How often those are counted again who were not alone: the other gateway may have lost them since."""
+PARTS: Final = 20
+"""It is done in so many parts, so that thousands of users are no burst."""
 
 
 @dataclass(slots=True)
@@ -45,7 +48,7 @@ class Company:
         self.alone: set[str] = set()
         """The users of whom one connection is all there is, anywhere."""
         bus.link.on_lost(self._lost)
-        bus.link.on_gap(self._count_all)
+        bus.link.on_gap(lambda: self._count(self._users))
 
     def add(self, connection: Connection) -> None:
         """The connection's gateway follows the user's topic by now."""
@@ -53,7 +56,7 @@ class Company:
         known = self._users.get(user)
         if known is None:
             known = self._users[user] = _Known()
-            self._count(user, known)
+            self._count((user,))
         known.connections.append(connection)
         self._mark(user, known)
 
@@ -75,15 +78,21 @@ class Company:
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep(COUNT_AGAIN_S)
-            self._count_all()
+            users = list(self._users)
+            for part in range(PARTS):
+                await asyncio.sleep(COUNT_AGAIN_S / PARTS)
+                self._count(users[part::PARTS])
 
-    def _count_all(self) -> None:
-        for user, known in self._users.items():
-            if known.elsewhere:
-                self._count(user, known)
+    def _count(self, users: Iterable[str]) -> None:
+        """Those of these users who may not be alone, with one write."""
+        hailed = [
+            (self._bus.channels.topic(USER_TOPIC + user), self._on_count(user, known))
+            for user in users
+            if (known := self._users.get(user)) is not None and known.elsewhere
+        ]
+        self._bus.hail(hailed, Hello(self._bus.inbox))
 
-    def _count(self, user: str, known: _Known) -> None:
+    def _on_count(self, user: str, known: _Known) -> Callable[[int], None]:
         before = known.hellos
 
         def on_count(count: int) -> None:
@@ -92,7 +101,7 @@ class Company:
                 known.elsewhere = False
                 self._mark(user, known)
 
-        self._bus.hail(self._bus.channels.topic(USER_TOPIC + user), Hello(self._bus.inbox), on_count)
+        return on_count
 
     def _lost(self) -> None:
         """Who says hello now is not heard."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
+import pytest
 
 from pulso.channels import Channels
 from pulso.contract import Caller, Event
 from pulso.message import Envelope, Hello, Tell, TellOthers
 from pulso.party import connected
 from pulso.push import USER_TOPIC, Push
+from pulso.redis_link import Publication
 from pulso.settings import KitSettings
-from services.gateway.company import Company
+from services.gateway.company import PARTS, Company
 from services.gateway.connection import Connection
 from services.gateway.limits import TokenBucket
 from tests.redis_server import RedisServer
@@ -40,8 +43,8 @@ class Gateway:
     topic: list[Envelope]
     push: Push
 
-    def enters(self, name: str) -> Connection:
-        caller = Caller("ana", "Ana", "user", connection=name, gateway="gw")
+    def enters(self, name: str, user: str = "ana") -> Connection:
+        caller = Caller(user, user.title(), "user", connection=name, gateway="gw")
         connection = Connection(caller, Nowhere(), lambda: None, TokenBucket(0, 0))
         self.company.add(connection)
         return connection
@@ -103,10 +106,34 @@ async def test_who_was_left_by_another_gateway_is_alone_again_after_the_next_cou
             await eventually(lambda: "ana" not in one.company.alone)
 
         def counted() -> bool:
-            one.company._count_all()
+            one.company._count(["ana"])
             return here.caller.is_alone
 
         await eventually(counted)
+
+
+async def test_thousands_are_counted_again_in_parts_each_with_one_write(
+    kit: KitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.gateway.company.COUNT_AGAIN_S", 0.2)
+    async with gateway(kit) as one:
+        users = [f"u-{number}" for number in range(10 * PARTS)]
+        for user in users:
+            one.enters(f"tab-of-{user}", user)
+        of_a_user = one.company._bus.channels.topic(USER_TOPIC).encode()
+        writes: list[list[bytes]] = []
+
+        def publish(publications: Sequence[Publication]) -> None:
+            channels = [publication.channel for publication in publications]
+            if channels[0].startswith(of_a_user):
+                writes.append([channel.removeprefix(of_a_user) for channel in channels])
+
+        monkeypatch.setattr(one.company._bus.link, "publish", publish)
+        counting = asyncio.create_task(one.company.run())
+        await eventually(lambda: len(writes) >= PARTS)
+        counting.cancel()
+        assert sorted(channel.decode() for write in writes[:PARTS] for channel in write) == sorted(users)
+        assert {len(write) for write in writes} == {10}
 
 
 async def test_nobody_is_alone_while_redis_is_away(own_kit: KitSettings, own_redis: RedisServer) -> None:
