@@ -1,7 +1,6 @@
 """Calls, replies and events between processes, over Redis pub/sub.
 
-- Everything sent in one turn of the event loop to one channel travels as one message: alone it goes at once,
-  under load batches grow by themselves.
+- Everything sent in one turn of the event loop to one channel travels as one message (`pulso.outgoing`).
 - Delivery is at most once, in order per channel. A call to a channel that nobody listens to fails as
   `unavailable` at once; one that is not answered by its deadline, as `timeout`; one that was under way when the
   link was lost, or when all who listened went away, as `unavailable`, and may have been carried out. Whoever needs
@@ -15,36 +14,28 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
 import msgspec
-import structlog
 
-from pulso import message, metrics
-from pulso.awaited import TICK_S, Asker, Awaited, OnReply, Waiting
+from pulso import message
+from pulso.awaited import TICK_S, Awaited, OnReply, Waiting
 from pulso.channels import Channels
 from pulso.confirmed import Confirmed
 from pulso.contract import Caller, Endpoint
 from pulso.errors import Code, ErrorBody, ServiceError
-from pulso.message import Call, Calls, Envelope, Membership, Replies, Reply, Tell, TellOthers
+from pulso.message import Call, Envelope, Membership, Replies, Reply, Tell
+from pulso.outgoing import Outgoing
 from pulso.redis_link import OnCount, Publication, RedisLink
 from pulso.tracing import ORIGIN
-from pulso.vigil import LOOK_EVERY_S, Vigil
+from pulso.vigil import LOOK_EVERY_S
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
-
-MAX_TOGETHER: Final = 256
-"""Calls, or replies, in one envelope: a handler's batch is made of whole ones."""
 
 MEMBERSHIP_TIMEOUT_S: Final = 5.0
 PUBLISH_TIMEOUT_S: Final = 2.0
 
 OnBatch = Callable[[list[Envelope]], None]
 
-_GONE: Final = ServiceError("unavailable", "The service is not there right now. Try again in a moment.")
 _LOST: Final = ServiceError("unavailable", "The connection was interrupted; it may have been done. Try again.")
-_DESERTED: Final = ServiceError("unavailable", "The service has gone; it may have been done. Try again.")
-_UNSENDABLE: Final = ServiceError("internal", "This cannot be sent: a text in it is no valid Unicode.")
-
-log = structlog.get_logger(__name__)
 
 
 class Bus:
@@ -58,10 +49,13 @@ class Bus:
         # it was a fifth of the cost.
         self._loop = asyncio.get_running_loop()
         self._awaited = Awaited(self._loop)
-        self._outgoing: dict[str, list[Envelope]] = {}
-        self._batch_sizes = metrics.BUS_BATCH_SIZE.of()
         self._confirmed = Confirmed(link)
-        self._vigil = Vigil(self._awaited.askers, self._count, lambda id_: self._awaited.fail(id_, _DESERTED))
+        self._outgoing = Outgoing(link, self._awaited, inbox=inbox, first=channels.gateways)
+        # Its own methods and none that pass on: they are called with every event.
+        self.send = self._outgoing.send
+        self.ask = self._outgoing.ask
+        self.answer = self._outgoing.answer
+        self.tell_others = self._outgoing.tell_others
         link.on_lost(lambda: self._awaited.fail_all(_LOST))
 
     async def run(self) -> None:
@@ -71,7 +65,7 @@ class Bus:
             await asyncio.sleep(TICK_S)
             self._awaited.expire()
             if self._loop.time() >= look_at:
-                self._vigil.look()
+                self._outgoing.vigil.look()
                 look_at = self._loop.time() + LOOK_EVERY_S
 
     async def listen(self, channel: str, on_batch: OnBatch) -> None:
@@ -85,16 +79,6 @@ class Bus:
     def unlisten(self, channel: str) -> None:
         self.link.unsubscribe(channel)
 
-    def send(self, channel: str, envelope: Envelope) -> None:
-        """Send with all else that this turn of the loop sends to the channel."""
-        queue = self._outgoing.get(channel)
-        if queue is None:
-            if not self._outgoing:
-                self._loop.call_soon(self._flush)
-            self._outgoing[channel] = [envelope]
-        else:
-            queue.append(envelope)
-
     async def announce(self, channel: str, event: str, payload: bytes) -> int:
         """Publish at once; returns how many received it once Redis has taken it, 0 where it is away."""
         (data,) = message.encode([Tell(event, payload)])
@@ -105,46 +89,22 @@ class Bus:
 
         False where it is away or was lost meanwhile: then all, some or nothing of it was published.
         """
-        self._flush()  # what this turn has sent before goes before
+        self._outgoing.flush()  # what this turn has sent before goes before
         return await self._confirmed.publish(
             (publication.channel, publication.message)
             for channel, batch in batches.items()
-            for publication in self._publications(channel, batch)
+            for publication in self._outgoing.publications(channel, batch)
         )
+
+    def hail(self, channels: Iterable[tuple[str, OnCount]], envelope: Envelope) -> None:
+        """Publish at once to each of these, in one write; each is told how many received it, 0 without Redis."""
+        (data,) = message.encode([envelope])
+        self._outgoing.at_once([Publication(name.encode(), data, on_count) for name, on_count in channels])
 
     async def settle(self) -> None:
         """Returns once Redis has taken all that was sent before, or is away: then this party may leave."""
         (nothing,) = message.encode([])
         await self._published(self.inbox, nothing)
-
-    async def _published(self, channel: str, data: bytes) -> int:
-        counted: asyncio.Future[int] = self._loop.create_future()
-
-        def on_count(count: int) -> None:
-            if not counted.done():
-                counted.set_result(count)
-
-        self._publish(channel, data, on_count)
-        try:
-            async with asyncio.timeout(PUBLISH_TIMEOUT_S):
-                return await counted
-        except TimeoutError:
-            return 0
-
-    def hail(self, channels: Iterable[tuple[str, OnCount]], envelope: Envelope) -> None:
-        """Publish at once to each of these, all in one write; each is told how many received it, 0 without Redis."""
-        (data,) = message.encode([envelope])
-        self._flush()  # what this turn has sent before goes before
-        self.link.publish([Publication(channel.encode(), data, on_count) for channel, on_count in channels])
-
-    def _count(self, channel: str, on_count: Callable[[int], None]) -> None:
-        """`on_count` is told how many listen; they are sent an empty batch."""
-        (nothing,) = message.encode([])
-        self._publish(channel, nothing, on_count)
-
-    def _publish(self, channel: str, data: bytes, on_count: Callable[[int], None]) -> None:
-        self._flush()  # what this turn has sent before goes before
-        self.link.publish([Publication(channel.encode(), data, on_count)])
 
     def request(
         self,
@@ -161,49 +121,6 @@ class Bus:
         """Call, and have `on_reply` called exactly once, with the answer or with what went wrong."""
         id_ = self._expect(on_reply, timeout_s)
         self.send(channel, Call(id_, endpoint, caller, payload, self.inbox, timeout_s, request_id, trace))
-
-    def ask(
-        self, channel: str, endpoint: str, payload: bytes, caller: bytes, *, timeout_s: float, asker: Asker
-    ) -> None:
-        """As `request`, in one envelope with the calls to the same endpoint right before it: for a client's event.
-
-        `caller` is from `message.encode_caller`. The deadline counts from the end of this turn.
-        """
-        awaited = self._awaited
-        id_ = next(awaited.ids)
-        awaited.askers[id_] = asker
-        last = self._last(channel)
-        # Only with those right before it: what a client asks for after something else must not overtake that.
-        if type(last) is Calls and last.endpoint == endpoint and len(last.ids) < MAX_TOGETHER:
-            last.ids.append(id_)
-            last.callers.append(caller)
-            last.payloads.append(payload)
-        else:
-            self.send(channel, Calls(endpoint, self.inbox, timeout_s, [id_], [caller], [payload]))
-
-    def answer(self, channel: str, ids: list[int], payloads: list[bytes]) -> None:
-        """Reply with the results of calls, in columns."""
-        last = self._last(channel)
-        if type(last) is Replies and len(last.ids) + len(ids) <= MAX_TOGETHER:
-            last.ids.extend(ids)
-            last.payloads.extend(payloads)
-        else:
-            self.send(channel, Replies(ids, payloads))
-
-    def tell_others(self, channel: str, event: str, caller: Caller, payload: bytes) -> None:
-        """For the other connections of the caller's user, by way of its gateway; in columns."""
-        last = self._last(channel)
-        if type(last) is TellOthers and last.event == event and len(last.users) < MAX_TOGETHER:
-            last.users.append(caller.id)
-            last.connections.append(caller.connection)
-            last.payloads.append(payload)
-        else:
-            self.send(channel, TellOthers(event, [caller.id], [caller.connection], [payload]))
-
-    def _last(self, channel: str) -> Envelope | None:
-        """What goes to this channel last, as far as it is known by now."""
-        queue = self._outgoing.get(channel)
-        return queue[-1] if queue else None
 
     async def call(
         self,
@@ -251,6 +168,20 @@ class Bus:
                 rest.append(envelope)
         return rest
 
+    async def _published(self, channel: str, data: bytes) -> int:
+        counted: asyncio.Future[int] = self._loop.create_future()
+
+        def on_count(count: int) -> None:
+            if not counted.done():
+                counted.set_result(count)
+
+        self._outgoing.at_once([Publication(channel.encode(), data, on_count)])
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT_S):
+                return await counted
+        except TimeoutError:
+            return 0
+
     async def _answered(self, send: Callable[[OnReply], None]) -> Reply:
         answered: asyncio.Future[Reply] = self._loop.create_future()
 
@@ -267,58 +198,6 @@ class Bus:
         awaited.askers[id_] = Waiting(id_, on_reply)
         awaited.until([id_], timeout_s)
         return id_
-
-    def _flush(self) -> None:
-        outgoing, self._outgoing = self._outgoing, {}
-        publications: list[Publication] = []
-        # Replies first: what a topic is told after a snapshot was taken must not overtake the snapshot.
-        first: list[tuple[str, list[Envelope]]] = []
-        then: list[tuple[str, list[Envelope]]] = []
-        for item in outgoing.items():
-            (first if item[0].startswith(self.channels.gateways) else then).append(item)
-        for channel, envelopes in (*first, *then):
-            for envelope in envelopes:
-                if type(envelope) is Calls:  # the others have their deadlines already
-                    self._awaited.until(envelope.ids, envelope.timeout_s)
-            try:
-                publications += self._publications(channel, envelopes)
-            except UnicodeEncodeError:
-                # One text that is no UTF-8 must not take along what others sent in the same turn.
-                for envelope in envelopes:
-                    publications += self._alone(channel, envelope)
-        if publications:
-            self.link.publish(publications)
-
-    def _publications(self, channel: str, envelopes: list[Envelope]) -> list[Publication]:
-        name = channel.encode()
-        publications = []
-        for data, part in message.parts(envelopes):
-            self._batch_sizes.observe(message.count(part))
-            publications.append(Publication(name, data, self._absence(channel, part)))
-        return publications
-
-    def _alone(self, channel: str, envelope: Envelope) -> list[Publication]:
-        try:
-            return self._publications(channel, [envelope])
-        except UnicodeEncodeError as fault:
-            log.error("an envelope cannot be sent", kind=type(envelope).__name__, fault=fault.reason)
-            for id_ in message.awaited([envelope]):
-                self._awaited.fail(id_, _UNSENDABLE)
-            return []
-
-    def _absence(self, channel: str, part: list[Envelope]) -> Callable[[int], None] | None:
-        """What to do where nobody received this: those who wait for an answer hear so at once."""
-        ids = message.awaited(part)
-        if not ids:
-            return None
-        self._vigil.sent(channel, ids)
-
-        def on_count(count: int) -> None:
-            if count == 0:
-                for id_ in ids:
-                    self._awaited.fail(id_, _GONE)
-
-        return on_count
 
 
 def result_of(reply: Reply) -> bytes:

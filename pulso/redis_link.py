@@ -1,7 +1,7 @@
 """The one place that speaks to Redis pub/sub: one connection that publishes, one that is subscribed.
 
 redis-py is not used on this path: hiredis's parser under an `asyncio.Protocol` handles a message without a task,
-a lock or a per-message object, and leaves batching and order to the one writer (`pulso.bus`).
+a lock or a per-message object, and leaves batching and order to the one writer (`pulso.outgoing`).
 
 Delivery is at most once and in order per channel. Whenever either connection is lost both are made anew, every
 channel is subscribed again, and `on_gap` is called: what was published meanwhile is gone. A probe over the real

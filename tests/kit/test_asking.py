@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pulso import bus
 from pulso.errors import ServiceError
 from pulso.message import Calls, Envelope, Reply, encode_caller
+from pulso.outgoing import MAX_TOGETHER
 from pulso.party import Connected
 from tests.kit.echo import GUEST
 from tests.waiting import eventually
@@ -51,7 +51,7 @@ async def test_events_asked_together_are_answered_each(party: Connected) -> None
     for number, waiter in enumerate(waiters):
         party.bus.ask("svc", "a:b", b"%d" % number, encode_caller(GUEST), timeout_s=5, asker=waiter)
     await eventually(lambda: all(waiter.answers for waiter in waiters))
-    firsts = range(0, 1000, bus.MAX_TOGETHER)
+    firsts = range(0, 1000, MAX_TOGETHER)
     for number, waiter in enumerate(waiters):
         ((payload, code),) = waiter.answers
         assert (code == "conflict") if number in firsts else ((payload, code) == (b"%d" % number, None))

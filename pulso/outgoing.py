@@ -1,0 +1,163 @@
+"""What a party sends: gathered for one turn of the event loop, by channel, and as one message for each.
+
+Alone a message goes at once, under load batches grow by themselves. Events of clients and their results go in
+columns, many in one envelope. Whoever waits for an answer to what nobody received hears so at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from pulso import message, metrics
+from pulso.awaited import Asker, Awaited
+from pulso.contract import Caller
+from pulso.errors import ServiceError
+from pulso.message import Calls, Envelope, Replies, TellOthers
+from pulso.redis_link import OnCount, Publication, RedisLink
+from pulso.vigil import Vigil
+
+MAX_TOGETHER: Final = 256
+"""Calls, or replies, in one envelope: a handler's batch is made of whole ones."""
+
+_GONE: Final = ServiceError("unavailable", "The service is not there right now. Try again in a moment.")
+_DESERTED: Final = ServiceError("unavailable", "The service has gone; it may have been done. Try again.")
+_UNSENDABLE: Final = ServiceError("internal", "This cannot be sent: a text in it is no valid Unicode.")
+
+log = structlog.get_logger(__name__)
+
+
+class Outgoing:
+    """In order per channel; `first` is how the channels begin whose messages go before those of all others.
+
+    `inbox` is where calls are to be answered; `vigil` looks after those that were sent.
+    """
+
+    def __init__(self, link: RedisLink, awaited: Awaited, *, inbox: str, first: str) -> None:
+        self._link = link
+        self._awaited = awaited
+        self._inbox = inbox
+        self._first = first
+        self._loop = asyncio.get_running_loop()  # kept, for the reason that `Bus` has
+        self._queues: dict[str, list[Envelope]] = {}
+        self._batch_sizes = metrics.BUS_BATCH_SIZE.of()
+        self.vigil = Vigil(awaited.askers, self._count, lambda id_: awaited.fail(id_, _DESERTED))
+
+    def send(self, channel: str, envelope: Envelope) -> None:
+        """Send with all else that this turn of the loop sends to the channel."""
+        queue = self._queues.get(channel)
+        if queue is None:
+            if not self._queues:
+                self._loop.call_soon(self.flush)
+            self._queues[channel] = [envelope]
+        else:
+            queue.append(envelope)
+
+    def ask(
+        self, channel: str, endpoint: str, payload: bytes, caller: bytes, *, timeout_s: float, asker: Asker
+    ) -> None:
+        """As `Bus.request`, for a client's event: in one envelope with calls to the same endpoint right before it.
+
+        `caller` is from `message.encode_caller`. The deadline counts from the end of this turn.
+        """
+        awaited = self._awaited
+        id_ = next(awaited.ids)
+        awaited.askers[id_] = asker
+        last = self._last(channel)
+        # Only with those right before it: what a client asks for after something else must not overtake that.
+        if type(last) is Calls and last.endpoint == endpoint and len(last.ids) < MAX_TOGETHER:
+            last.ids.append(id_)
+            last.callers.append(caller)
+            last.payloads.append(payload)
+        else:
+            self.send(channel, Calls(endpoint, self._inbox, timeout_s, [id_], [caller], [payload]))
+
+    def answer(self, channel: str, ids: list[int], payloads: list[bytes]) -> None:
+        """Reply with the results of calls, in columns."""
+        last = self._last(channel)
+        if type(last) is Replies and len(last.ids) + len(ids) <= MAX_TOGETHER:
+            last.ids.extend(ids)
+            last.payloads.extend(payloads)
+        else:
+            self.send(channel, Replies(ids, payloads))
+
+    def tell_others(self, channel: str, event: str, caller: Caller, payload: bytes) -> None:
+        """For the other connections of the caller's user, by way of its gateway; in columns."""
+        last = self._last(channel)
+        if type(last) is TellOthers and last.event == event and len(last.users) < MAX_TOGETHER:
+            last.users.append(caller.id)
+            last.connections.append(caller.connection)
+            last.payloads.append(payload)
+        else:
+            self.send(channel, TellOthers(event, [caller.id], [caller.connection], [payload]))
+
+    def at_once(self, publications: list[Publication]) -> None:
+        """Publish these at once, in one write, after what this turn has sent before."""
+        self.flush()
+        self._link.publish(publications)
+
+    def flush(self) -> None:
+        """Publish what this turn has sent so far."""
+        queues, self._queues = self._queues, {}
+        publications: list[Publication] = []
+        # Replies first: what a topic is told after a snapshot was taken must not overtake the snapshot.
+        first: list[tuple[str, list[Envelope]]] = []
+        then: list[tuple[str, list[Envelope]]] = []
+        for item in queues.items():
+            (first if item[0].startswith(self._first) else then).append(item)
+        for channel, envelopes in (*first, *then):
+            for envelope in envelopes:
+                if type(envelope) is Calls:  # the others have their deadlines already
+                    self._awaited.until(envelope.ids, envelope.timeout_s)
+            try:
+                publications += self.publications(channel, envelopes)
+            except UnicodeEncodeError:
+                # One text that is no UTF-8 must not take along what others sent in the same turn.
+                for envelope in envelopes:
+                    publications += self._alone(channel, envelope)
+        if publications:
+            self._link.publish(publications)
+
+    def publications(self, channel: str, envelopes: list[Envelope]) -> list[Publication]:
+        """These, as one message or as many as their size asks for. Raises UnicodeEncodeError."""
+        name = channel.encode()
+        publications = []
+        for data, part in message.parts(envelopes):
+            self._batch_sizes.observe(message.count(part))
+            publications.append(Publication(name, data, self._absence(channel, part)))
+        return publications
+
+    def _last(self, channel: str) -> Envelope | None:
+        """What goes to this channel last, as far as it is known by now."""
+        queue = self._queues.get(channel)
+        return queue[-1] if queue else None
+
+    def _alone(self, channel: str, envelope: Envelope) -> list[Publication]:
+        try:
+            return self.publications(channel, [envelope])
+        except UnicodeEncodeError as fault:
+            log.error("an envelope cannot be sent", kind=type(envelope).__name__, fault=fault.reason)
+            for id_ in message.awaited([envelope]):
+                self._awaited.fail(id_, _UNSENDABLE)
+            return []
+
+    def _absence(self, channel: str, part: list[Envelope]) -> OnCount | None:
+        """What to do where nobody received this: those who wait for an answer hear so at once."""
+        ids = message.awaited(part)
+        if not ids:
+            return None
+        self.vigil.sent(channel, ids)
+
+        def on_count(count: int) -> None:
+            if count == 0:
+                for id_ in ids:
+                    self._awaited.fail(id_, _GONE)
+
+        return on_count
+
+    def _count(self, channel: str, on_count: OnCount) -> None:
+        """`on_count` is told how many listen; they are sent an empty batch."""
+        (nothing,) = message.encode([])
+        self.at_once([Publication(channel.encode(), nothing, on_count)])
