@@ -10,7 +10,8 @@ from supply.locks import Package
 
 FIT: Final = (
     "MIT", "BSD", "Apache", "ISC", "PSF", "Python-2.0", "Python Software Foundation", "MPL", "Mozilla",
-    "Unlicense", "CC0", "0BSD", "Zlib", "OFL", "BlueOak", "CC-BY", "WTFPL", "Public Domain", "LGPL",
+    "Unlicense", "CC0", "0BSD", "Zlib", "OFL", "BlueOak", "CC-BY", "WTFPL", "Public Domain",
+    "LGPL", "Lesser General Public",
 )  # fmt: skip
 """LGPL: used as it is, by import, and never changed."""
 MIT_TEXT: Final = "Permission is hereby granted, free of charge, to any person obtaining a copy of this software"
@@ -26,7 +27,13 @@ READ: Final = {
     "xmlhttprequest-ssl": "MIT",
 }
 """What their licence files say: their metadata say nothing, or they are not installed everywhere."""
-NEVER: Final = re.compile(r"\b(A?GPL|SSPL|BUSL|Commons Clause)", re.IGNORECASE)
+NEVER: Final = re.compile(
+    r"\bA?GPL|\bSSPL|\bBUSL|Commons Clause|(?<!Lesser )General Public License|Affero|-NC\b|-ND\b", re.IGNORECASE
+)
+
+_FIT: Final = re.compile(rf"\b({'|'.join(map(re.escape, FIT))})(v?\d[\d.]*)?\b", re.IGNORECASE)
+_GROUP: Final = re.compile(r"\(([^()]*)\)")
+_OPERATOR: Final = re.compile(r"\b(AND|OR)\b")
 
 
 def of_package(package: Package) -> str:
@@ -55,8 +62,17 @@ def name_of(stated: str) -> str:
 
 
 def is_fit(text: str) -> bool:
-    """Whether one of the alternatives fits; of "A OR B" one may choose."""
-    return any(
-        not NEVER.search(choice.replace("LGPL", "")) and any(name.lower() in choice.lower() for name in FIT)
-        for choice in re.split(r"\bOR\b", text)
-    )
+    """Whether one may take it under licences that fit: of "A OR B" one may choose, of "A AND B" each holds.
+
+    AND binds closer; groups are in parentheses (SPDX), and so are abbreviations: "General Public License (GPL)".
+    """
+    while group := _GROUP.search(text):
+        inside = group[1]
+        if _OPERATOR.search(inside):
+            inside = FIT[0] if is_fit(inside) else "unfit"
+        text = f"{text[: group.start()]} {inside} {text[group.end() :]}"
+    return any(all(map(_fits, re.split(r"\bAND\b", choice))) for choice in re.split(r"\bOR\b", text))
+
+
+def _fits(name: str) -> bool:
+    return _FIT.search(name) is not None and not NEVER.search(name)

@@ -48,6 +48,11 @@ def test_a_package_that_says_nothing_of_its_licence_is_found(monkeypatch: pytest
     [
         ("MIT", True), ("MIT OR GPL-3.0", True), ("BSD-3-Clause AND Apache-2.0", True), ("GPL-3.0-only", False),
         ("AGPL-3.0", False), ("SSPL-1.0", False), ("Proprietary", False), ("LGPL-2.1", True), ("MPL-2.0", True),
+        ("MIT AND GPL-3.0", False), ("MIT AND GNU General Public License", False), ("MIT AND Proprietary", False),
+        ("(MIT OR BSD-3-Clause) AND GPL-3.0", False), ("MIT AND (GPL-2.0-only OR Apache-2.0)", True),
+        ("MIT OR GPL-2.0-only AND GPL-3.0-only", True), ("GNU General Public License v3 (GPLv3)", False),
+        ("GNU Affero General Public License v3", False), ("Limited License", False), ("", False), ("CC-BY-NC-4.0", False),
+        ("GNU Lesser General Public License v3 (LGPLv3)", True), ("Mozilla Public License 2.0 (MPL 2.0)", True),
     ],
 )  # fmt: skip
 def test_licences_are_told_apart(text: str, fit: bool) -> None:
