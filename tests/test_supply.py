@@ -51,7 +51,8 @@ def test_a_package_that_says_nothing_of_its_licence_is_found(monkeypatch: pytest
         ("MIT AND GPL-3.0", False), ("MIT AND GNU General Public License", False), ("MIT AND Proprietary", False),
         ("(MIT OR BSD-3-Clause) AND GPL-3.0", False), ("MIT AND (GPL-2.0-only OR Apache-2.0)", True),
         ("MIT OR GPL-2.0-only AND GPL-3.0-only", True), ("GNU General Public License v3 (GPLv3)", False),
-        ("GNU Affero General Public License v3", False), ("Limited License", False), ("", False), ("CC-BY-NC-4.0", False),
+        ("GNU Affero General Public License v3", False), ("Limited License", False), ("", False),
+        ("CC-BY-NC-4.0", False),
         ("GNU Lesser General Public License v3 (LGPLv3)", True), ("Mozilla Public License 2.0 (MPL 2.0)", True),
     ],
 )  # fmt: skip

@@ -110,6 +110,8 @@ class InRoom(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 class Send(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A message to the caller's room. The same `id` with the same content is the same message, sent once.
 
+    An `id` in capitals is the same one, and comes back in small letters (RFC 9562, section 4).
+
     `{"id": "8b6a...", "text": "olá", "files": ["chat-1f..."]}`; with `"room": "sala-1"` it is refused where the
     caller has changed room meanwhile.
     """
@@ -118,6 +120,9 @@ class Send(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)] = ""
     files: Annotated[list[str], msgspec.Meta(max_length=1000)] = []
     room: RoomId | None = None
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "id", self.id.lower())
 
 
 class Typing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

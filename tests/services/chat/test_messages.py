@@ -60,6 +60,20 @@ async def test_the_same_message_again_is_answered_alike_and_told_nobody(place: P
         assert await author.say("once", id_=id_) == answers[0]
 
 
+async def test_an_id_in_capitals_is_the_same_one(place: Place) -> None:
+    """Apple's libraries write UUIDs so."""
+    ana, rui = await place.person("Ana"), await place.person("Rui")
+    async with ana.tab(0) as author, rui.tab(1) as other:
+        await author.join()
+        await other.join()
+        id_ = str(uuid4())
+        sent = await author.say("once", id_=id_.upper())
+        assert sent["id"] == id_
+        assert await author.say("once", id_=id_) == sent
+        assert (await other.say("once", id_=id_.upper()))["error"]["code"] == "conflict"
+        assert (await author.say("and then"))["seq"] == 2
+
+
 async def test_an_id_with_another_content_or_author_is_a_conflict(place: Place) -> None:
     ana, rui = await place.person("Ana"), await place.person("Rui")
     async with ana.tab(0) as author, rui.tab(1) as other:
