@@ -95,7 +95,11 @@ class Lane(Generic[State]):
         self._router.refuse(together, id_, error)
 
     def _answer(self, together: Together, outcomes: Sequence[Any]) -> None:
-        """Reply and measure; an outcome may be a `ServiceError` that was returned or raised."""
+        """Reply and measure; an outcome may be a `ServiceError` that was returned or raised.
+
+        Who asks finds the answer by its id: results go together, and a refusal among them may go before those of
+        calls that were handled before it. In Socket.IO, too, acks are told apart by id and come in any order.
+        """
         ids = together.ids
         try:
             payloads = list(map(self._encoder.encode, outcomes))
