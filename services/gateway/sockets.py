@@ -24,10 +24,11 @@ from pulso.tracing import traceparent
 from services.gateway import contract
 from services.gateway.connection import Connection
 from services.gateway.engine import packets
+from services.gateway.engine.endings import GOING_AWAY
 from services.gateway.engine.entry import HANDSHAKE
 from services.gateway.engine.events import MAX_ACK_DIGITS
 from services.gateway.engine.handshake import MoreHeaders
-from services.gateway.engine.session import GOING_AWAY, Work
+from services.gateway.engine.session import Work
 from services.gateway.engine.strict import StrictServer
 from services.gateway.hub import Hub
 from services.gateway.journal import Journal

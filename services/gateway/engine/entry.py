@@ -12,10 +12,11 @@ from aiohttp.http import RawRequestMessage
 
 from services.gateway.engine import packets
 from services.gateway.engine.cors import Cors
+from services.gateway.engine.endings import PROTOCOL_ERROR, TRANSPORT_ERROR
 from services.gateway.engine.handshake import Handshake, MoreHeaders, NotAHandshake, accept_key, switching
 from services.gateway.engine.ids import new_id
 from services.gateway.engine.polling import Polling, TooLarge, read_body
-from services.gateway.engine.session import PROTOCOL_ERROR, TRANSPORT_ERROR, Session, Shared, Work
+from services.gateway.engine.session import Session, Shared, Work
 from services.gateway.engine.transport import Transport
 from services.gateway.engine.upgrade import UPGRADE_WITHIN_S, Probing
 from services.gateway.engine.websocket import WebSocket

@@ -12,10 +12,11 @@ from pulso.tasks import Tasks
 from services.gateway.engine import packets
 from services.gateway.engine.cors import Cors
 from services.gateway.engine.door import ENTRIES
+from services.gateway.engine.endings import NORMAL, SERVER_DISCONNECT
 from services.gateway.engine.entry import Entry
 from services.gateway.engine.handshake import MoreHeaders
 from services.gateway.engine.ids import new_id
-from services.gateway.engine.session import NORMAL, SERVER_DISCONNECT, Shared, Work
+from services.gateway.engine.session import Shared, Work
 
 
 class EngineServer:

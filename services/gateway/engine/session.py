@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,22 +13,21 @@ import structlog
 from pulso.tasks import Tasks
 from services.gateway import metrics
 from services.gateway.engine import packets
+from services.gateway.engine.allowance import Allowance
+from services.gateway.engine.endings import (
+    CLIENT_DISCONNECT,
+    INTERNAL_ERROR,
+    NORMAL,
+    PING_TIMEOUT,
+    POLICY_VIOLATION,
+    PROTOCOL_ERROR,
+    SERVER_DISCONNECT,
+    TRANSPORT_CLOSE,
+    TRANSPORT_ERROR,
+)
 from services.gateway.engine.transport import Transport
 from services.gateway.engine.turn import TurnEnd
 from services.gateway.engine.wheel import Wheel
-
-# The reasons that python-socketio hands to disconnect handlers.
-SERVER_DISCONNECT: Final = "server disconnect"
-CLIENT_DISCONNECT: Final = "client disconnect"
-PING_TIMEOUT: Final = "ping timeout"
-TRANSPORT_CLOSE: Final = "transport close"
-TRANSPORT_ERROR: Final = "transport error"
-
-NORMAL: Final = 1000
-GOING_AWAY: Final = 1001
-PROTOCOL_ERROR: Final = 1002
-POLICY_VIOLATION: Final = 1008
-INTERNAL_ERROR: Final = 1011
 
 Work = Awaitable[None] | None
 """What a handler answers: None where it is done."""
@@ -74,8 +72,8 @@ class Session:
     """
 
     __slots__ = (
-        "_allowance", "_allowed_at", "_arrived", "_awaits_pong", "_busy", "_due_at", "_end", "_outbox", "_settled",
-        "_shared", "_transport", "closed", "id", "lane",
+        "_allowance", "_arrived", "_awaits_pong", "_busy", "_due_at", "_end", "_outbox", "_settled", "_shared",
+        "_transport", "closed", "id", "lane",
     )  # fmt: skip
 
     def __init__(self, session_id: str, shared: Shared, transport: Transport) -> None:
@@ -91,9 +89,9 @@ class Session:
         self._end: str | None = None
         self._busy = False
         self._awaits_pong = False
-        self._allowed_at = asyncio.get_running_loop().time()
-        self._allowance = _AT_ONCE * shared.packets_per_second if shared.packets_per_second else math.inf
-        self._due_at = self._allowed_at + shared.ping_interval_s
+        now = asyncio.get_running_loop().time()
+        self._allowance = Allowance(shared.packets_per_second, now)
+        self._due_at = now + shared.ping_interval_s
         shared.sessions[session_id] = self
         shared.heart.put(self, shared.ping_interval_s)
 
@@ -144,7 +142,7 @@ class Session:
 
     def receive_text(self, packet: bytes) -> bool:
         """A packet in text that nobody has looked at yet; False where it is to go through `receive`."""
-        if self.lane is None or self._busy or self.closed or self._allowance < 1:
+        if self.lane is None or self._busy or self.closed or self._allowance.left < 1:
             return False
         try:
             is_taken = self.lane(packet)
@@ -152,19 +150,19 @@ class Session:
             self._failed()
             return True
         if is_taken:
-            self._allowance -= 1
+            self._allowance.left -= 1
         return is_taken
 
     def receive_others(self, count: int) -> None:
         """So many frames that hold no packet of their own: they count as packets, for they cost as much."""
-        self._allowance -= count
-        if self._allowance < 0 and not self.closed:
+        self._allowance.left -= count
+        if self._allowance.left < 0 and not self.closed:
             self._is_flood(count)
 
     def receive(self, packet: str | bytes) -> None:
         """One packet of the client's, as the transport took it apart."""
-        self._allowance -= 1
-        if self.closed or (self._allowance < 0 and self._is_flood()):
+        self._allowance.left -= 1
+        if self.closed or (self._allowance.left < 0 and self._is_flood()):
             return
         if isinstance(packet, bytes):
             self._message(packet)
@@ -234,11 +232,8 @@ class Session:
         return min(self._due_at - now, shared.ping_interval_s)
 
     def _is_flood(self, came: int = 1) -> bool:
-        """Whether it is over now: a megabyte of tiny packets would take everybody else's turn for seconds."""
-        rate, now = self._shared.packets_per_second, asyncio.get_running_loop().time()
-        self._allowance = min(_AT_ONCE * rate - came, self._allowance + (now - self._allowed_at) * rate)
-        self._allowed_at = now
-        if self._allowance >= 0:
+        """Whether it is over now."""
+        if not self._allowance.is_exceeded(came, asyncio.get_running_loop().time()):
             return False
         metrics.FLOOD_CLOSES.inc()
         log.info("closed a client that floods", session=self.id)
@@ -317,5 +312,3 @@ class Session:
 
 
 _PING: Final = packets.text_frame(packets.PING.encode())
-_AT_ONCE: Final = 2.0
-"""Seconds of what a client may send that it may send at once."""

@@ -15,11 +15,12 @@ from socketio import packet as stock
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from pulso.tasks import Tasks
+from services.gateway.engine.endings import PROTOCOL_ERROR, TRANSPORT_ERROR
 from services.gateway.engine.events import Packet, Received, decode
 from services.gateway.engine.members import Members
 from services.gateway.engine.packets import Malformed
 from services.gateway.engine.server import EngineServer
-from services.gateway.engine.session import PROTOCOL_ERROR, TRANSPORT_ERROR, Work
+from services.gateway.engine.session import Work
 from services.gateway.engine.wheel import Wheel
 
 INVALID_NAMESPACE: Final = {"message": "Invalid namespace"}

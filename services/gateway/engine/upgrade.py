@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from services.gateway.engine import packets
+from services.gateway.engine.endings import PROTOCOL_ERROR
 from services.gateway.engine.polling import Polling
-from services.gateway.engine.session import PROTOCOL_ERROR, Session
+from services.gateway.engine.session import Session
 from services.gateway.engine.websocket import WebSocket
 
 UPGRADE_WITHIN_S: Final = 10.0

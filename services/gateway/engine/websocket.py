@@ -17,14 +17,14 @@ from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 from aiohttp.http import WebSocketError
 
 from services.gateway.engine import packets
-from services.gateway.engine.masks import MaskWatch
-from services.gateway.engine.session import (
+from services.gateway.engine.endings import (
     INTERNAL_ERROR,
     NORMAL,
     PROTOCOL_ERROR,
     TRANSPORT_CLOSE,
     TRANSPORT_ERROR,
 )
+from services.gateway.engine.masks import MaskWatch
 from services.gateway.engine.wheel import Wheel
 
 MAX_OUTBOX_BYTES: Final = 1024 * 1024
