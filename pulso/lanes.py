@@ -11,8 +11,9 @@ import msgspec
 import structlog
 
 from pulso import metrics
-from pulso.contract import Caller, Endpoint, Kind, expectations
+from pulso.contract import Caller, Endpoint, Kind
 from pulso.errors import ServiceError
+from pulso.manifest import expectations
 from pulso.routes import Asked, Many, One, State
 from pulso.tracing import ORIGIN, Origin
 

@@ -16,8 +16,9 @@ import msgspec
 import structlog
 
 from pulso.bus import Bus
-from pulso.contract import EndpointManifest, Manifest, TopicManifest, shard_of
+from pulso.contract import shard_of
 from pulso.keys import Keys
+from pulso.manifest import EndpointManifest, Manifest, TopicManifest
 from pulso.redis_link import RedisLink
 from pulso.resp import LinkDown
 

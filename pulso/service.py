@@ -13,8 +13,8 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from pulso import log, manifests, metrics
-from pulso.contract import manifest_of
 from pulso.lease import Leases, redis_client
+from pulso.manifest import manifest_of
 from pulso.message import Envelope
 from pulso.party import NO_REDIS, Connected, before, connected, running
 from pulso.probes import OK, STANDBY, Health, ops_server

@@ -14,8 +14,9 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from pulso.contract import Caller, EndpointManifest, properties_of
+from pulso.contract import Caller
 from pulso.errors import HTTP_STATUS, ServiceError
+from pulso.manifest import EndpointManifest, properties_of
 from services.gateway.contract import KeySet
 from services.gateway.heard import CALLER, IS_PRIVATE, PAYLOAD
 from services.gateway.relay import Relay

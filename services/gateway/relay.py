@@ -15,8 +15,9 @@ import msgspec
 import structlog
 
 from pulso.bus import Bus, result_of
-from pulso.contract import Caller, EndpointManifest, Surface
+from pulso.contract import Caller, Surface
 from pulso.errors import Code, ServiceError
+from pulso.manifest import EndpointManifest
 from pulso.manifests import Manifests, Route
 from pulso.message import Reply
 from pulso.redis_link import RedisLink

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from pulso.contract import Manifest
+from pulso.manifest import Manifest
 
 FILE: Final = "services.json"
 

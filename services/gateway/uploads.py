@@ -20,8 +20,9 @@ import structlog
 from aiohttp import BadContentDispositionHeader, BadContentDispositionParam, BodyPartReader, web
 from aiohttp.http import HttpProcessingError
 
-from pulso.contract import Caller, EndpointManifest
+from pulso.contract import Caller
 from pulso.errors import ServiceError
+from pulso.manifest import EndpointManifest
 from pulso.tasks import Tasks
 from pulso.uploads import Allowance, AskAllowance, StoredFile, StoredFiles
 from services.gateway.file_types import type_of

@@ -16,14 +16,12 @@ from pulso.contract import (
     Endpoint,
     Event,
     Example,
-    Manifest,
     Nothing,
     Surface,
     Topic,
-    expectations,
-    manifest_of,
     shard_of,
 )
+from pulso.manifest import Manifest, expectations, manifest_of
 from pulso.uploads import Allowance, AskAllowance, StoredFiles
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pulso.contract import Access, Contract, Endpoint, Event, Manifest, Nothing, Topic, manifest_of
+from pulso.contract import Access, Contract, Endpoint, Event, Nothing, Topic
 from pulso.keys import Keys
+from pulso.manifest import Manifest, manifest_of
 from pulso.manifests import Manifests, announce
 from pulso.party import Connected
 

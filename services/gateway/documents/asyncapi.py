@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from pulso.contract import EndpointManifest, EventManifest, Manifest, Surface, TopicManifest
+from pulso.contract import Surface
 from pulso.errors import CODES, ErrorBody
+from pulso.manifest import EndpointManifest, EventManifest, Manifest, TopicManifest
 from services.gateway.documents import words
 from services.gateway.documents.schemas import Schemas
 from services.gateway.sessions import cookie_name

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
-from pulso.contract import Access, EndpointManifest, Manifest, Surface
+from pulso.contract import Access, Surface
 from pulso.errors import CODES, HTTP_STATUS, Code, ErrorBody
+from pulso.manifest import EndpointManifest, Manifest
 from services.gateway.api import JWKS, path_of
 from services.gateway.contract import KeySet
 from services.gateway.documents import words

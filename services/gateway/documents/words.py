@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 import pulso
-from pulso.contract import Access, Manifest, manifest_of
+from pulso.contract import Access
 from pulso.errors import Code
+from pulso.manifest import Manifest, manifest_of
 from services.gateway import contract
 from services.gateway.relay import MAX_PAYLOAD_BYTES
 

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 from openapi_spec_validator import validate
 
-from pulso.contract import Access, Contract, Endpoint, Event, Example, Nothing, Surface, Topic, manifest_of
+from pulso.contract import Access, Contract, Endpoint, Event, Example, Nothing, Surface, Topic
 from pulso.errors import CODES, HTTP_STATUS, ServiceError
+from pulso.manifest import manifest_of
 from services.gateway.api import error_response
 from services.gateway.documents.asyncapi import asyncapi
 from services.gateway.documents.openapi import openapi

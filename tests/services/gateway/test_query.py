@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from pulso.contract import Access, EndpointManifest, Surface
+from pulso.contract import Access, Surface
 from pulso.errors import ServiceError
+from pulso.manifest import EndpointManifest
 from services.gateway.api import query_payload
 
 SCHEMA = {

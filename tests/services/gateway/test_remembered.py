@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pulso.contract import Manifest
+from pulso.manifest import Manifest
 from services.gateway.remembered import FILE, Remembered
 
 ECHO, SUM = [Manifest(service=name, shards=1, endpoints=(), topics=(), events=()) for name in ("echo", "sum")]
