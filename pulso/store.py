@@ -18,18 +18,16 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 import structlog
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pulso import metrics, sqlite
 from pulso.errors import ServiceError
+from pulso.migrations import migrate
 from pulso.rows import Rows, commit_in_one_go
 
 T = TypeVar("T")
@@ -48,7 +46,6 @@ TRY_AGAIN_S: Final = 1.0
 
 CHECKPOINT_PAGES: Final = 1000  # SQLite's own default
 _OPEN: Final[WeakValueDictionary[Path, Store]] = WeakValueDictionary()
-_MIGRATING: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
 
 log = structlog.get_logger(__name__)
 
@@ -257,9 +254,7 @@ async def open_store(path: Path, *, migrations: Path) -> AsyncIterator[Store]:
         stack.push_async_callback(engine.dispose)
         with _busy_where_locked(path):
             connection = await stack.enter_async_context(engine.connect())
-            async with _migrating():
-                await connection.run_sync(_migrate, migrations)
-            await connection.commit()
+            await migrate(connection, migrations)
         driver = (await connection.get_raw_connection()).driver_connection
         store = _OPEN[path] = Store(path, connection, driver)
         writer = asyncio.create_task(store.run(), name=f"store-{path.stem}")
@@ -284,24 +279,6 @@ def _busy_where_locked(path: Path) -> Iterator[None]:
         if "locked" in str(fault.orig):
             raise StoreBusy(f"{path} is open in another process") from fault
         raise
-
-
-def _migrating() -> asyncio.Lock:
-    """Alembic keeps what it works on in a global: two stores of one process must not migrate at once."""
-    return _MIGRATING.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-
-
-def _migrate(connection: Connection, migrations: Path) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(migrations))
-    script = ScriptDirectory(str(migrations))
-
-    def upgrade(revision: Any, _context: Any) -> Any:
-        return script._upgrade_revs("head", revision)  # what alembic's own `upgrade` command passes here
-
-    with EnvironmentContext(config, script, fn=upgrade) as environment:
-        environment.configure(connection=connection, transactional_ddl=True)
-        environment.run_migrations()
 
 
 def _fail(committed: asyncio.Future[Any], fault: Exception) -> None:
