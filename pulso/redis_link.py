@@ -23,6 +23,7 @@ import structlog
 from redis.asyncio.connection import SSLConnection, parse_url
 
 from pulso import message, metrics
+from pulso.commander import Commander
 from pulso.resp import Connection, LinkDown, command, open_connection
 
 PROBE_INTERVAL_S: Final = 1.0
@@ -70,8 +71,8 @@ class RedisLink:
         self._counts: deque[OnCount | None] = deque()
         self._reader: Connection | None = None
         self._writer: Connection | None = None
-        self._commander: Connection | None = None
-        self._opening = asyncio.Lock()
+        self._commander = Commander(self._open)
+        self.command = self._commander.ask
         self._lost = asyncio.Event()
         self._up = asyncio.Event()
         self._on_lost: list[Callable[[], None]] = []
@@ -112,7 +113,7 @@ class RedisLink:
                 await asyncio.sleep(backoff_s)
                 backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
         finally:
-            self._commander_lost()
+            self._commander.close()
 
     def publish(self, publications: Sequence[Publication]) -> None:
         """Send these in one write, without waiting. A count comes later, or 0 at once where Redis is away."""
@@ -143,23 +144,6 @@ class RedisLink:
         if self._handlers.pop(key, None) is not None and self._reader is not None:
             self._unconfirmed.setdefault(key, deque()).append([])
             self._reader.send([command(b"UNSUBSCRIBE", key)])
-
-    async def command(self, *words: str | bytes) -> Any:
-        """One Redis command, on a connection apart from the two of the bus. Raises `LinkDown`."""
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                async with self._opening:
-                    if self._commander is None:
-                        self._commander = await self._open(lambda _: None, self._commander_lost)
-                return await self._commander.ask(*(w.encode() if isinstance(w, str) else w for w in words))
-        except (OSError, TimeoutError) as fault:
-            self._commander_lost()
-            raise LinkDown(str(fault) or "Redis did not answer in time") from fault
-
-    def _commander_lost(self) -> None:
-        if self._commander is not None:
-            self._commander.close()
-            self._commander = None
 
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[None]:
