@@ -1,125 +1,18 @@
-"""Leases: one active instance a shard, shared fairly, taken over when the holder is gone, whatever Redis does."""
+"""Leases: one active instance a shard, shared fairly, taken over when the holder is gone."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import signal
-import subprocess
-import sys
-import textwrap
-import time
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
-from pulso.lease import GIVE_UP_AFTER_S, End, Leases, redis_client
-from tests.conftest import REPOSITORY
-from tests.redis_server import RedisServer, await_line
+from pulso.lease import End, redis_client
+from tests.kit.leases import TAKEN_OVER_WITHIN_S, House, Instance, began, held_for, settled
+from tests.redis_server import await_line
 from tests.waiting import PATIENCE_S, eventually
-
-TAKEN_OVER_WITHIN_S = 5.0
-
-
-class Instance:
-    """An instance and what it serves; `gate` holds up its beginnings, `brake` its endings."""
-
-    def __init__(self, redis: Redis, prefix: str, shards: int) -> None:
-        self.name = f"i-{secrets.token_hex(3)}"
-        self.serves: set[int] = set()
-        self.began = 0
-        self.gate, self.brake = asyncio.Event(), asyncio.Event()
-        self.gate.set()
-        self.brake.set()
-        self.fault: Exception | None = None
-        self.is_fit = True
-        self.leases = Leases(
-            redis,
-            prefix=prefix,
-            service="echo",
-            shards=shards,
-            instance=self.name,
-            is_fit=lambda: self.is_fit,
-        )
-
-    async def begin(self, shard: int) -> None:
-        self.began += 1
-        if self.fault is not None:
-            raise self.fault
-        await self.gate.wait()
-        self.serves.add(shard)
-
-    async def end(self, shard: int) -> None:
-        await self.brake.wait()
-        self.serves.discard(shard)
-
-
-class House:
-    """Instances of one service on one Redis."""
-
-    def __init__(self, url: str, shards: int) -> None:
-        self.prefix = f"t-{secrets.token_hex(4)}"
-        self.shards = shards
-        self._url = url
-
-    @contextlib.asynccontextmanager
-    async def instance(self) -> AsyncIterator[Instance]:
-        async with redis_client(self._url) as redis:
-            instance = Instance(redis, self.prefix, self.shards)
-            stop = asyncio.Event()
-            running = asyncio.create_task(instance.leases.run(instance.begin, instance.end, stop))
-            try:
-                yield instance
-            finally:
-                stop.set()
-                await running
-
-    @contextlib.contextmanager
-    def process(self) -> Iterator[subprocess.Popen[str]]:
-        """An instance in a process of its own; it says `begin` and `end` with the shard."""
-        script = f"""
-            import asyncio
-            from pulso.lease import GIVE_UP_AFTER_S, Leases, redis_client
-
-            async def say(word, shard):
-                print(word, shard, flush=True)
-
-            async def main():
-                names = dict(prefix={self.prefix!r}, service="echo", instance="p")
-                async with redis_client({self._url!r}) as redis:
-                    leases = Leases(redis, shards={self.shards}, **names)
-                    begin, end = (lambda shard, word=word: say(word, shard) for word in ("begin", "end"))
-                    await leases.run(begin, end, asyncio.Event())
-
-            asyncio.run(main())
-        """
-        process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(script)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-
-
-def began(process: subprocess.Popen[str]) -> None:
-    assert process.stdout is not None
-    while not process.stdout.readline().startswith("begin"):
-        assert process.poll() is None
-
-
-async def settled(*instances: Instance, shards: int, within_s: float = TAKEN_OVER_WITHIN_S) -> None:
-    """Every shard is served, and by one instance."""
-
-    def holds() -> bool:
-        served = sorted(shard for instance in instances for shard in instance.serves)
-        return served == list(range(shards))
-
-    await eventually(holds, within_s=within_s)
 
 
 async def test_one_of_two_serves_and_the_other_takes_over_at_once_when_it_leaves(redis_url: str) -> None:
@@ -269,77 +162,3 @@ async def test_broken_shard_is_started_again(redis_url: str) -> None:
         await settled(only, shards=1)
         only.leases.report_broken(0)
         await eventually(lambda: only.began == 2 and only.serves == {0})
-
-
-@pytest.mark.alone
-async def test_restarted_redis_that_forgot_all_leaves_the_holders_alone(own_redis: RedisServer) -> None:
-    house = House(own_redis.url, 2)
-    async with house.instance() as first, house.instance() as second:
-        await eventually(lambda: len(first.serves) == len(second.serves) == 1)
-        before = (set(first.serves), set(second.serves))
-        own_redis.restart()
-        async with Redis.from_url(own_redis.url) as admin:
-
-            async def all_held() -> bool:
-                return await admin.exists(*(f"{house.prefix}:lease:echo:{shard}" for shard in (0, 1))) == 2
-
-            await eventually(all_held)
-        assert (first.serves, second.serves) == before
-        assert first.began + second.began <= 3  # the first may have begun both before the second came
-
-
-async def test_without_redis_serving_ends_before_the_lease_does(own_redis: RedisServer) -> None:
-    house = House(own_redis.url, 1)
-    async with house.instance() as only:
-        await settled(only, shards=1)
-        own_redis.pause()
-        await eventually(lambda: not only.serves, within_s=3.0)
-        own_redis.resume()
-        await settled(only, shards=1)
-
-
-async def held_for(url: str, house: House, instance: Instance, shards: set[int], *, seconds: float) -> bool:
-    """Whether the instance's leases of these shards never lapse: asked again and again for so long."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + seconds
-    async with Redis.from_url(url) as admin:
-        while loop.time() < until:
-            for shard in shards:
-                if await admin.get(f"{house.prefix}:lease:echo:{shard}") != instance.name.encode():
-                    return False
-            await asyncio.sleep(0.05)
-    return True
-
-
-async def test_a_dead_holders_lease_ends_in_time_though_the_clock_of_redis_was_set_back(redis_url: str) -> None:
-    house = House(redis_url, 1)
-    async with redis_client(redis_url) as redis:
-        five_minutes_ms = 300_000
-        later = time.time() * 1000 + five_minutes_ms
-        await redis.set(f"{house.prefix}:lease:echo:0", "dead", px=five_minutes_ms)
-        await redis.zadd(f"{house.prefix}:instances:echo", {"dead": later})
-        async with house.instance() as alive:
-            await settled(alive, shards=1)
-            assert await redis.zrange(f"{house.prefix}:instances:echo", 0, -1) == [alive.name.encode()]
-
-
-async def test_who_serves_goes_on_while_redis_takes_no_change(own_redis: RedisServer) -> None:
-    """Its disk or its memory is full: nobody else can be given the lease either."""
-    house = House(own_redis.url, 1)
-    async with house.instance() as first, redis_client(own_redis.url) as redis:
-        await settled(first, shards=1)
-        await redis.config_set("maxmemory", 1)
-        try:
-            async with house.instance() as second:
-                await asyncio.sleep(GIVE_UP_AFTER_S + 1)
-                assert first.serves == {0}
-                assert second.serves == set()
-                await redis.config_set("maxmemory", 0)
-                await eventually(lambda: lease_of(redis, house))
-                assert (first.serves, second.serves) == ({0}, set())
-        finally:
-            await redis.config_set("maxmemory", 0)
-
-
-async def lease_of(redis: Redis, house: House) -> bytes:
-    return bytes(await redis.get(f"{house.prefix}:lease:echo:0") or b"")
