@@ -42,6 +42,13 @@ def setting(
     return dataclasses.field(default=default, metadata={"doc": doc, "check": check, "secret": secret})
 
 
+def choice(default: str, doc: str, *allowed: str) -> Any:
+    """A field for one of these words. They end its `doc`, and with it every complaint."""
+    *others, last = allowed
+    shown = f"{doc}: {', '.join(others)} or {last}."
+    return setting(default, shown, check=lambda value: None if value in allowed else "is none of these")
+
+
 def required(doc: str, *, check: Callable[[Any], str | None] | None = None, secret: bool = False) -> Any:
     """A field without a default: the process does not start without it."""
     return dataclasses.field(metadata={"doc": doc, "check": check, "secret": secret})
@@ -53,10 +60,6 @@ def at_least(low: float) -> Callable[[Any], str | None]:
 
 def between(low: float, high: float) -> Callable[[Any], str | None]:
     return lambda value: None if low <= value <= high else f"must be between {low:g} and {high:g}"
-
-
-def one_of(*allowed: str) -> Callable[[Any], str | None]:
-    return lambda value: None if value in allowed else f"must be one of {', '.join(allowed)}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pulso.config import between, one_of, setting
+from pulso.config import between, choice, setting
 from pulso.redis_link import url_complaint
 
 DEFAULT_OPS_PORT: Final = 9080
@@ -36,7 +36,5 @@ class KitSettings:
     data: Path = setting(Path(".pulso"), "The folder of the SQLite files, and of what `pulso up` makes.")
     ops_host: str = setting("127.0.0.1", "The address of the ops port (/healthz, /readyz, /metrics).")
     ops_port: int = setting(DEFAULT_OPS_PORT, "The ops port.", check=between(0, 65535))
-    log_level: str = setting(
-        "info", "debug, info, warning or error.", check=one_of("debug", "info", "warning", "error")
-    )
-    log_format: str = setting("json", "json or pretty.", check=one_of("json", "pretty"))
+    log_level: str = choice("info", "How much is logged", "debug", "info", "warning", "error")
+    log_format: str = choice("json", "How a line of the log is written", "json", "pretty")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pulso.config import ConfigFaults, at_least, documented, load, load_all, one_of, required, setting
+from pulso.config import ConfigFaults, at_least, choice, documented, load, load_all, required, setting
 from pulso.process import load_or_exit
 from pulso.settings import KitSettings
 
@@ -19,7 +19,7 @@ class Oven:
     )
     heat: int = setting(180, "How hot.", check=at_least(50))
     fan: bool = setting(False, "Whether it blows.")
-    mode: str = setting("bake", "What it does.", check=one_of("bake", "grill"))
+    mode: str = choice("bake", "What it does", "bake", "grill")
     racks: tuple[str, ...] = setting((), "Which racks.")
     manual: Path = setting(Path("manual"), "Where the manual is.")
     seconds: float = setting(1.5, "How long.", check=at_least(0))
@@ -65,6 +65,12 @@ def test_number_that_is_none_or_too_small_is_a_fault(text: str) -> None:
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999"])
 def test_number_that_is_not_finite_is_a_fault(text: str) -> None:
     assert "PULSO_SECONDS" in faults_of({**CODE, "PULSO_SECONDS": text})[0]
+
+
+def test_the_choices_are_named_once() -> None:
+    assert faults_of({**CODE, "PULSO_MODE": "fry"}) == [
+        "PULSO_MODE: 'fry' is none of these. What it does: bake or grill."
+    ]
 
 
 def test_misspelt_name_is_a_fault_with_a_suggestion() -> None:
