@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -54,22 +54,11 @@ def collect(
     ended: list[Hopeless] = []
 
     async def main(stop: asyncio.Event) -> None:
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            http = Http(session, url)
-            tokens = Tokens(
-                http,
-                username=client.username,
-                password=client.password,
-                given=(lambda: _token(environ, client)) if client.token else None,
-            )
-            collector = Collector(http, tokens, database, report, once=once)
-            try:
-                await _until(stop, collector)
-            except Hopeless as fault:
-                ended.append(fault)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SIGN_OUT_WITHIN_S):
-                    await tokens.end()
+        try:
+            async with _connected(url, client, environ) as (http, tokens):
+                await _until(stop, Collector(http, tokens, database, report, once=once))
+        except Hopeless as fault:
+            ended.append(fault)
 
     try:
         run_until_signal(main)
@@ -83,6 +72,23 @@ def collect(
     finally:
         database.close()
     return _finished(report, ended)
+
+
+@contextlib.asynccontextmanager
+async def _connected(
+    url: str, client: ClientSettings, environ: Mapping[str, str]
+) -> AsyncIterator[tuple[Http, Tokens]]:
+    """The server, and who the collector is to it; signed out at the end, where that does not take long."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        http = Http(session, url)
+        given = (lambda: _token(environ, client)) if client.token else None
+        tokens = Tokens(http, username=client.username, password=client.password, given=given)
+        try:
+            yield http, tokens
+        finally:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SIGN_OUT_WITHIN_S):
+                    await tokens.end()
 
 
 async def _until(stop: asyncio.Event, collector: Collector) -> None:
