@@ -186,33 +186,18 @@ PACKETS: dict[str, tuple[list[str | bytes], str]] = {
     "a thousand CONNECTs": (["40"] * 1000, OUT),
 }
 
-
-@pytest.mark.parametrize(("packets", "expected"), BINARY_EVENTS.values(), ids=BINARY_EVENTS)
-async def test_a_binary_event(target: Target, packets: list[str | bytes], expected: str, expect: Expect) -> None:
-    async with welcomed(target, target.guest()) as wire:
-        expect(expected, await wire.outcome(*packets))
-
-
-@pytest.mark.parametrize(("packets", "expected"), EVENTS.values(), ids=EVENTS)
-async def test_an_event(target: Target, packets: list[str | bytes], expected: str, expect: Expect) -> None:
-    async with welcomed(target, target.guest()) as wire:
-        expect(expected, await wire.outcome(*packets))
+OF_A_KIND = {
+    "a binary event": BINARY_EVENTS,
+    "an event": EVENTS,
+    "an ack": ACKS,
+    "an argument": ARGUMENTS,
+    "a packet": PACKETS,
+}
+CASES = {f"{kind}: {name}": case for kind, cases in OF_A_KIND.items() for name, case in cases.items()}
 
 
-@pytest.mark.parametrize(("packets", "expected"), ACKS.values(), ids=ACKS)
-async def test_an_ack(target: Target, packets: list[str | bytes], expected: str, expect: Expect) -> None:
-    async with welcomed(target, target.guest()) as wire:
-        expect(expected, await wire.outcome(*packets))
-
-
-@pytest.mark.parametrize(("packets", "expected"), ARGUMENTS.values(), ids=ARGUMENTS)
-async def test_an_argument(target: Target, packets: list[str | bytes], expected: str, expect: Expect) -> None:
-    async with welcomed(target, target.guest()) as wire:
-        expect(expected, await wire.outcome(*packets))
-
-
-@pytest.mark.parametrize(("packets", "expected"), PACKETS.values(), ids=PACKETS)
-async def test_a_packet(target: Target, packets: list[str | bytes], expected: str, expect: Expect) -> None:
+@pytest.mark.parametrize(("packets", "expected"), CASES.values(), ids=CASES)
+async def test_over_a_socket(target: Target, packets: list[str | bytes], expected: str, expect: Expect) -> None:
     async with welcomed(target, target.guest()) as wire:
         expect(expected, await wire.outcome(*packets))
 

@@ -98,6 +98,22 @@ def with_services(*services: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("pulso", [services], indirect=True, ids=[""])
 
 
+@contextlib.asynccontextmanager
+async def present(pulso: Running, name: str, history: list[Record], chance: Random) -> AsyncIterator[Member]:
+    """A member of the chat."""
+    token = await token_of(pulso.deployment, pulso.url, name)
+    member = Member(name, token, pulso.gateway.port, history, Random(chance.random()))
+    async with member.present():
+        yield member
+
+
+def each_second_was_told_once(watcher: Person, now: float) -> None:
+    """Of the time as it is now."""
+    told = [second for second in seconds_told(watcher) if abs(second.timestamp() - now) < 60]
+    assert len(told) >= LOOK_FOR_S - 3
+    assert told == sorted(set(told))
+
+
 @with_services("auth", "numbers", "chat", "presence", "journal", "clock")
 @pytest.mark.parametrize("step", STEPS)
 async def test_everything_in_use_goes_on(
@@ -108,12 +124,7 @@ async def test_everything_in_use_goes_on(
         people = await stack.enter_async_context(crowd(pulso.deployment.http, [pulso.url], PEOPLE))
         watcher = people[0]
         assert "error" not in await watcher.call("presence:watch")
-        members = []
-        for name in NAMES:
-            token = await token_of(pulso.deployment, pulso.url, name)
-            member = Member(name, token, pulso.gateway.port, history, Random(chance.random()))
-            members.append(member)
-            await stack.enter_async_context(member.present())
+        members = [await stack.enter_async_context(present(pulso, name, history, chance)) for name in NAMES]
         async with under_load(people, chance), talking(members) as enough:
             await eventually(lambda: all(member.acks > 10 for member in members))
             watched_from = watcher.mark()
@@ -130,10 +141,7 @@ async def test_everything_in_use_goes_on(
             await eventually(lambda: all(m.acks > n for m, n in zip(members, before, strict=True)))
             enough.set()
         assert asyncio.get_running_loop().time() - stepped_at < 60
-        # The time as it is now, each second of it once.
-        told = [second for second in seconds_told(watcher) if abs(second.timestamp() - pulso.now()) < 60]
-        assert len(told) >= LOOK_FOR_S - 3
-        assert told == sorted(set(told))
+        each_second_was_told_once(watcher, pulso.now())
         assert max(gaps) < NO_FURTHER_S
         assert abs(len(gaps) - LOOK_FOR_S) < 3
         # Nobody has come or gone for it.

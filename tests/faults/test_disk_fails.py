@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from random import Random
 from time import perf_counter
 
@@ -27,38 +28,29 @@ EXPECTED = {"the store failed", "shard not started"}
 async def test_a_disk_that_takes_no_write_ends_the_shard_and_costs_nothing_that_was_acknowledged(
     pulso: Pulso, people: list[Person], chance: Random, report: Callable[[Case], None]
 ) -> None:
-    pulso.deployment.expected |= EXPECTED
-    async with under_load(people, chance):
-        await more_acks(people, chance.randrange(100, 1_500))
+    async with recovery(pulso, people, chance) as recovered:
         with no_more_writing(pulso.numbers, after_bytes=16_384):
             await pulso.numbers.becomes("unready")
             await eventually(lambda: is_refused(people[0]))
             for program in (pulso.auth, *pulso.gateways):
                 await program.becomes("ready")
-        recovered_s = await recovers(pulso.numbers, people)
-    await check(pulso, people)
-    report(case("numbers: no write works (EFBIG)", recovered_s))
+    report(recovered("numbers: no write works (EFBIG)"))
 
 
 @pytest.mark.long
 async def test_syncs_that_fail_are_never_acknowledged(
     pulso: Pulso, people: list[Person], chance: Random, report: Callable[[Case], None]
 ) -> None:
-    pulso.deployment.expected |= EXPECTED
-    async with under_load(people, chance):
-        await more_acks(people, chance.randrange(100, 1_500))
-        async with injected(pulso.numbers, "error=EIO"):
-            await pulso.numbers.becomes("unready")
-            acks = [person.acks for person in people]
-            await asyncio.sleep(3)
-            assert [person.acks for person in people] == acks
-        recovered_s = await recovers(pulso.numbers, people)
-    await check(pulso, people)
+    async with recovery(pulso, people, chance) as recovered, injected(pulso.numbers, "error=EIO"):
+        await pulso.numbers.becomes("unready")
+        acks = [person.acks for person in people]
+        await asyncio.sleep(3)
+        assert [person.acks for person in people] == acks
     await pulso.numbers.kill()
     await pulso.numbers.start()
     await pulso.numbers.becomes("ready")
     await nothing_is_lost(people, pulso.urls[1])
-    report(case("numbers: every sync fails (EIO)", recovered_s))
+    report(recovered("numbers: every sync fails (EIO)"))
 
 
 @pytest.mark.long
@@ -66,14 +58,9 @@ async def test_one_sync_that_fails_leaves_nothing_in_doubt_behind(
     pulso: Pulso, people: list[Person], chance: Random, report: Callable[[Case], None]
 ) -> None:
     """The operating system says that the next one works: what the first one was to write may be gone."""
-    pulso.deployment.expected |= EXPECTED
-    async with under_load(people, chance):
-        await more_acks(people, chance.randrange(100, 1_500))
-        async with injected(pulso.numbers, "error=EIO:when=1"):
-            await pulso.numbers.becomes("unready")
-        recovered_s = await recovers(pulso.numbers, people)
-    await check(pulso, people)
-    report(case("numbers: one sync fails (EIO)", recovered_s))
+    async with recovery(pulso, people, chance) as recovered, injected(pulso.numbers, "error=EIO:when=1"):
+        await pulso.numbers.becomes("unready")
+    report(recovered("numbers: one sync fails (EIO)"))
 
 
 @pytest.mark.long
@@ -100,6 +87,18 @@ async def test_slow_syncs_slow_down_their_service_and_nobody_else(
     seen = f"{slowest_s:.1f} s for an answer, {together:.0f} a commit, ticks {longest_gap_s:.1f} s apart, lost 0"
     report(Case(f"numbers: each sync takes {delay_s:g} s", expected, seen))
     assert together > PEOPLE / 4
+
+
+@contextlib.asynccontextmanager
+async def recovery(pulso: Pulso, people: list[Person], chance: Random) -> AsyncIterator[Callable[[str], Case]]:
+    """The disk of numbers fails within, under load; afterwards all is well by itself, and the case can be told."""
+    pulso.deployment.expected |= EXPECTED
+    took_s: list[float] = []
+    async with under_load(people, chance):
+        await more_acks(people, chance.randrange(100, 1_500))
+        yield lambda name: case(name, *took_s)
+        took_s.append(await recovers(pulso.numbers, people))
+    await check(pulso, people)
 
 
 async def is_refused(person: Person) -> bool:
