@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-from tests.abuse.raw import JSON, request
+from tests.raw_http import JSON, request
 
 MAX_BODY_BYTES: Final = 60_000
 MOST_CHANGES: Final = 6

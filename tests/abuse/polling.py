@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from tests.abuse.raw import Answer, ask, request
 from tests.abuse.target import Account, Target
 from tests.abuse.wire import WAITS_S, connect
+from tests.raw_http import Answer, ask, request
 
 POLLING: Final = "/socket.io/?EIO=4&transport=polling"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.abuse.control import Control
-from tests.abuse.raw import ask, connected, request
 from tests.abuse.target import Target, is_fault
+from tests.raw_http import ask, connected, request
 
 
 async def test_an_answer_is_read_and_a_closed_connection_is_seen(target: Target) -> None:

@@ -10,8 +10,8 @@ from urllib.parse import quote
 import pytest
 
 from tests.abuse.conftest import Expect
-from tests.abuse.raw import ask, post, request
 from tests.abuse.target import Account, Target
+from tests.raw_http import ask, post, request
 
 SET: Final = "/api/numbers/set"
 FIVE: Final = b'{"value":5}'

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pulso.tokens import b64url_encode
 from tests.abuse.conftest import Expect
-from tests.abuse.raw import ask, post, request
 from tests.abuse.target import PASSWORD, Account, Target
+from tests.raw_http import ask, post, request
 
 ME: Final = "/api/auth/me"
 NAME: Final = "pulso_session="

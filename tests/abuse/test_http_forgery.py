@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 
 from tests.abuse.conftest import Expect
-from tests.abuse.raw import ask, post, request
 from tests.abuse.target import Account, Target
+from tests.raw_http import ask, post, request
 
 CROSS_SITE: Final = {
     "an Origin elsewhere": {"Origin": "http://evil.example"},

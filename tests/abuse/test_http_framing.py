@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from tests.abuse.conftest import Expect
-from tests.abuse.raw import PATIENCE_S, ask, connected, request
 from tests.abuse.target import Account, Target
+from tests.raw_http import PATIENCE_S, ask, connected, request
 
 FIVE: Final = b'{"value":5}'
 CHUNKED: Final = b"b\r\n" + FIVE + b"\r\n0\r\n\r\n"

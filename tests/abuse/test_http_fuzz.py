@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tests.abuse.conftest import Report
 from tests.abuse.control import slowness
 from tests.abuse.fuzz import Operation, broken_requests, operations, requests
-from tests.abuse.raw import ANSWERED_WITHIN_S, Answer, NotAnswered, connected
 from tests.abuse.target import Account, Target
 from tests.cases import Case
+from tests.raw_http import ANSWERED_WITHIN_S, Answer, NotAnswered, connected
 
 AT_ONCE: Final = 20
 SHORT: Final = 400

@@ -12,10 +12,10 @@ from typing import Any, Final
 import pytest
 
 from tests.abuse.conftest import Report
-from tests.abuse.raw import HOME, Answer, ask, post
 from tests.abuse.target import PASSWORD
 from tests.cases import Case
 from tests.faults.deployment import deployed
+from tests.raw_http import HOME, Answer, ask, post
 from tests.redis_server import RedisServer
 
 LIMIT: Final = 5

@@ -8,8 +8,8 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from tests.abuse.conftest import Expect
-from tests.abuse.raw import Answer, ask, post, request
 from tests.abuse.target import Account, Target
+from tests.raw_http import Answer, ask, post, request
 
 HTML: Final = {"Accept": "text/html"}
 HARDENING: Final = {

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.abuse.conftest import Expect
-from tests.abuse.raw import Answer, ask, post
 from tests.abuse.target import PASSWORD, Target
+from tests.raw_http import Answer, ask, post
 
 ROUTES = ("register", "login")
 

@@ -7,9 +7,9 @@ from typing import Final
 import pytest
 
 from tests.abuse.conftest import Expect
-from tests.abuse.raw import ask, request
 from tests.abuse.target import Target
 from tests.abuse.test_http_uploads import PNG, upload
+from tests.raw_http import ask, request
 
 SCRIPT: Final = "/assets/js/socket.js"
 WAYS_OUT: Final = {

@@ -11,10 +11,10 @@ from typing import Final
 import pytest
 
 from tests.abuse.conftest import UNLIMITED, Report
-from tests.abuse.raw import Connection, connected, request
 from tests.abuse.target import Account, Target
 from tests.cases import Case
 from tests.conftest import run_stack
+from tests.raw_http import Connection, connected, request
 
 HEADERS_WITHIN_S: Final = 10.0
 BODY_WITHIN_S: Final = 30.0

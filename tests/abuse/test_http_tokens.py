@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pulso.tokens import b64url_decode, b64url_encode
 from tests.abuse.conftest import Expect
-from tests.abuse.raw import ask, request
 from tests.abuse.target import Account, Target
+from tests.raw_http import ask, request
 
 ME: Final = "/api/auth/me"
 ANEW: Final = frozenset({"Date", "X-Request-Id"})

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 
 from tests.abuse.conftest import USER_MB, Expect
-from tests.abuse.raw import Answer, ask, connected, request
 from tests.abuse.target import MEBIBYTE, Account, Target
+from tests.raw_http import Answer, ask, connected, request
 from tests.waiting import eventually
 
 FILES: Final = "/api/chat/files"

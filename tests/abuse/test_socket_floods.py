@@ -15,10 +15,10 @@ from typing import Any, Final
 import pytest
 
 from tests.abuse.conftest import Expect, Report
-from tests.abuse.raw import ask, post
 from tests.abuse.target import MEBIBYTE, Account, Target
 from tests.abuse.wire import CONT, PING, TEXT, Closed, Wire, connect, frame, opened, welcomed
 from tests.cases import Case
+from tests.raw_http import ask, post
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.alone  # a flood takes what other tests need to be answered in time

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from tests.abuse.conftest import Report
 from tests.abuse.polling import POLLING, open_polling, poll
-from tests.abuse.raw import ANSWERED_WITHIN_S, ask, request
 from tests.abuse.target import Account, Target
 from tests.abuse.wire import (
     BINARY,
@@ -36,6 +35,7 @@ from tests.abuse.wire import (
     unmasked,
 )
 from tests.cases import Case
+from tests.raw_http import ANSWERED_WITHIN_S, ask, request
 
 HARMLESS: Final = 16
 """Frames of a conversation that leave the socket open, whatever is in them: the server reads all of these, and one

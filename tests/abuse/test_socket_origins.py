@@ -7,9 +7,9 @@ import json
 import pytest
 
 from tests.abuse.conftest import Expect
-from tests.abuse.raw import ask, request
 from tests.abuse.target import Account, Target
 from tests.abuse.wire import Closed, Wire, connect, opened
+from tests.raw_http import ask, request
 
 REFUSED = "unauthorized"
 LET_IN = "let in"

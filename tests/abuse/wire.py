@@ -18,8 +18,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.abuse.raw import HOME, Connection, request
 from tests.abuse.target import Account, Target
+from tests.raw_http import HOME, Connection, request
 
 CONT: Final = 0x0
 TEXT: Final = 0x1

@@ -9,7 +9,6 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -22,6 +21,7 @@ from pulso.settings import KitSettings
 from services.gateway import server, sockets
 from services.gateway.limits import Turns
 from services.gateway.responses import HSTS
+from tests.raw_http import ask, at, connected
 from tests.services.gateway.conftest import Room, room_of, token_of
 from tests.services.gateway.engine.test_frames import masked
 from tests.waiting import PATIENCE_S, eventually
@@ -31,16 +31,9 @@ JSON = "Content-Type: application/json\r\n"
 
 async def raw(room: Room, request: bytes) -> tuple[int, str]:
     """The status and the error's code that these bytes are answered with."""
-    at = urlsplit(room.urls[0])
-    reader, writer = await asyncio.open_connection(at.hostname, at.port)
-    with contextlib.closing(writer):
-        writer.write(request)
-        async with asyncio.timeout(PATIENCE_S):
-            head = await reader.readuntil(b"\r\n\r\n")
-            headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:-2])
-            assert headers["X-Content-Type-Options"] == "nosniff"
-            body = json.loads(await reader.readexactly(int(headers["Content-Length"])))
-    return int(head.split()[1]), str(body["error"]["code"])
+    answer = await ask(at(room.urls[0]), request)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    return answer.status, answer.code
 
 
 def post(headers: str, body: bytes = b"") -> bytes:
@@ -112,17 +105,12 @@ async def test_a_later_request_has_no_longer_for_its_headers(
 ) -> None:
     monkeypatch.setattr(server, "HEADERS_WITHIN_S", 0.5)
     whole = b"GET /api/auth/me HTTP/1.1\r\nHost: pulso\r\n\r\n"
-    async with room_of(kit, 1) as room:
-        at = urlsplit(room.urls[0])
-        reader, writer = await asyncio.open_connection(at.hostname, at.port)
-        with contextlib.closing(writer):
-            for _ in range(2):
-                writer.write(whole)
-                head = await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(int(head.decode().split("Content-Length: ")[1].split("\r\n")[0]))
-            writer.write(whole[:20])
-            async with asyncio.timeout(5):
-                assert await reader.read() == b""
+    async with room_of(kit, 1) as room, connected(at(room.urls[0])) as connection:
+        for _ in range(2):
+            await connection.send(whole)
+            assert (await connection.answer()).status == 401
+        await connection.send(whole[:20])
+        assert await connection.closes(within_s=5) == b""
 
 
 @pytest.mark.parametrize("piece", [b"", b"GET / HTTP/1.1\r\nHost:", b"GET /socket.io/?EIO=4"])
@@ -130,13 +118,9 @@ async def test_headers_that_do_not_come_are_not_waited_for(
     kit: KitSettings, monkeypatch: pytest.MonkeyPatch, piece: bytes
 ) -> None:
     monkeypatch.setattr(server, "HEADERS_WITHIN_S", 0.1)
-    async with room_of(kit, 1) as room:
-        at = urlsplit(room.urls[0])
-        reader, writer = await asyncio.open_connection(at.hostname, at.port)
-        with contextlib.closing(writer):
-            writer.write(piece)
-            async with asyncio.timeout(PATIENCE_S):
-                assert await reader.read() == b""
+    async with room_of(kit, 1) as room, connected(at(room.urls[0])) as connection:
+        await connection.send(piece)
+        assert await connection.closes(within_s=PATIENCE_S) == b""
 
 
 @pytest.mark.parametrize("first", [None, 1], ids=["opened at once", "by way of aiohttp"])
@@ -146,19 +130,17 @@ async def test_a_handshake_is_answered_with_the_headers_that_harden(kit: KitSett
         b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         b"X-Forwarded-Proto: https\r\n\r\n"
     )
-    async with room_of(kit, 1, trusted_proxies=("127.0.0.1",)) as room:
-        at = urlsplit(room.urls[0])
-        reader, writer = await asyncio.open_connection(at.hostname, at.port)
-        with contextlib.closing(writer):
-            writer.write(handshake[:first])
-            if first is not None:
-                await eventually(lambda: connections_of_aiohttp() > 0)
-                writer.write(handshake[first:])
-            async with asyncio.timeout(PATIENCE_S):
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-    assert head.startswith("HTTP/1.1 101 ")
-    headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:-2])
-    assert headers == {
+    async with (
+        room_of(kit, 1, trusted_proxies=("127.0.0.1",)) as room,
+        connected(at(room.urls[0])) as connection,
+    ):
+        await connection.send(handshake[:first])
+        if first is not None:
+            await eventually(lambda: connections_of_aiohttp() > 0)
+            await connection.send(handshake[first:])
+        answer = await connection.answer()
+    assert answer.status == 101
+    assert dict(answer.headers) == {
         "Upgrade": "websocket",
         "Connection": "Upgrade",
         "Sec-WebSocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",

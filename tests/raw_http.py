@@ -8,7 +8,8 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from multidict import CIMultiDict
 
@@ -21,12 +22,26 @@ JSON: Final = "application/json"
 
 
 class Address(Protocol):
-    """Where bytes are sent: the target is one."""
+    """Where bytes are sent: the target of the abuse is one."""
 
     @property
     def host(self) -> str: ...
     @property
     def port(self) -> int: ...
+
+
+class Listener(NamedTuple):
+    """An `Address`, and nothing else."""
+
+    host: str
+    port: int
+
+
+def at(url: str) -> Listener:
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return Listener(parts.hostname, parts.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +74,7 @@ class NotAnswered(AssertionError):
 
 
 class Connection:
-    """One TCP connection to the target."""
+    """One TCP connection to a server."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
