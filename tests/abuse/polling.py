@@ -6,8 +6,8 @@ import json
 from typing import Final
 
 from tests.abuse.target import Account, Target
-from tests.abuse.wire import WAITS_S, connect
 from tests.raw_http import Answer, ask, request
+from tests.raw_websocket import WAITS_S, connect
 
 POLLING: Final = "/socket.io/?EIO=4&transport=polling"
 

@@ -11,9 +11,9 @@ from typing import Final
 from tests.abuse.conftest import Report
 from tests.abuse.polling import poll, polling, post
 from tests.abuse.target import Target
-from tests.abuse.wire import PATH, Wire, handshake, opened, upgrade, welcomed
 from tests.cases import Case
 from tests.raw_http import ask, connected, request
+from tests.raw_websocket import PATH, Wire, handshake, opened, upgrade, welcomed
 
 WITHIN_S: Final = 10.0
 """For headers, for a CONNECT, and for an upgrade."""

@@ -16,9 +16,9 @@ import pytest
 
 from tests.abuse.conftest import Expect, Report
 from tests.abuse.target import MEBIBYTE, Account, Target
-from tests.abuse.wire import CONT, PING, TEXT, Closed, Wire, connect, frame, opened, welcomed
 from tests.cases import Case
 from tests.raw_http import ask, post
+from tests.raw_websocket import CONT, PING, TEXT, Closed, Wire, connect, frame, opened, welcomed
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.alone  # a flood takes what other tests need to be answered in time

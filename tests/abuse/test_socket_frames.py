@@ -8,7 +8,7 @@ import pytest
 
 from tests.abuse.conftest import Expect
 from tests.abuse.target import Target
-from tests.abuse.wire import BINARY, CLOSE, CONT, FIN, PING, PONG, TEXT, frame, opened, unmasked, welcomed
+from tests.raw_websocket import BINARY, CLOSE, CONT, FIN, PING, PONG, TEXT, frame, opened, unmasked, welcomed
 from tests.waiting import eventually
 
 MEBIBYTE = 1 << 20

@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from tests.abuse.conftest import Report
 from tests.abuse.polling import POLLING, open_polling, poll
 from tests.abuse.target import Account, Target
-from tests.abuse.wire import (
+from tests.cases import Case
+from tests.raw_http import ANSWERED_WITHIN_S, ask, request
+from tests.raw_websocket import (
     BINARY,
     CONT,
     FIN,
@@ -34,8 +36,6 @@ from tests.abuse.wire import (
     opened,
     unmasked,
 )
-from tests.cases import Case
-from tests.raw_http import ANSWERED_WITHIN_S, ask, request
 
 HARMLESS: Final = 16
 """Frames of a conversation that leave the socket open, whatever is in them: the server reads all of these, and one

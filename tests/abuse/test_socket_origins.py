@@ -8,8 +8,8 @@ import pytest
 
 from tests.abuse.conftest import Expect
 from tests.abuse.target import Account, Target
-from tests.abuse.wire import Closed, Wire, connect, opened
 from tests.raw_http import ask, request
+from tests.raw_websocket import Closed, Wire, connect, opened
 
 REFUSED = "unauthorized"
 LET_IN = "let in"

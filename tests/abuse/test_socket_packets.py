@@ -8,7 +8,7 @@ import pytest
 
 from tests.abuse.conftest import Expect
 from tests.abuse.target import Target
-from tests.abuse.wire import Closed, opened, welcomed
+from tests.raw_websocket import Closed, opened, welcomed
 
 OUT = "closed 1002"
 BAD = "bad_request"

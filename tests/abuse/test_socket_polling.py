@@ -9,8 +9,8 @@ import pytest
 from tests.abuse.conftest import Expect
 from tests.abuse.polling import POLLING, is_alive, poll, polling, post
 from tests.abuse.target import Target
-from tests.abuse.wire import PATH, Refused, handshake
 from tests.raw_http import connected, request
+from tests.raw_websocket import PATH, Refused, handshake
 from tests.waiting import eventually
 
 

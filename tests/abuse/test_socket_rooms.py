@@ -12,8 +12,8 @@ import pytest
 
 from tests.abuse.conftest import Expect
 from tests.abuse.target import Account, Target
-from tests.abuse.wire import Wire, welcomed
 from tests.raw_http import ask, post, request
+from tests.raw_websocket import Wire, welcomed
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452") + bytes(40)
 ROOM, ELSEWHERE = "sala-1", "sala-2"

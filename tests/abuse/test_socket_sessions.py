@@ -16,8 +16,8 @@ from tests.abuse.conftest import Expect
 from tests.abuse.polling import POLLING, is_alive, poll, polling, post
 from tests.abuse.target import Account, Target
 from tests.abuse.test_http_tokens import Forger, forger
-from tests.abuse.wire import PATH, connect, handshake, opened, upgrade, welcomed
 from tests.raw_http import PATIENCE_S, ask, connected, request
+from tests.raw_websocket import PATH, connect, handshake, opened, upgrade, welcomed
 from tests.waiting import eventually
 
 __all__ = ["forger"]  # a fixture of the tests of tokens, for this module, too

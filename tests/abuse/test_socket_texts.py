@@ -11,11 +11,11 @@ from playwright.async_api import Page
 
 from tests.abuse.conftest import Expect, Report
 from tests.abuse.target import PASSWORD, Account, Target
-from tests.abuse.wire import welcomed
 from tests.browser import rooms
 from tests.browser.conftest import OpenBrowser, browser, open_browser
 from tests.cases import Case
 from tests.raw_http import ask, post
+from tests.raw_websocket import welcomed
 
 __all__ = ["browser", "open_browser"]  # fixtures of the browser tests, for this module, too
 

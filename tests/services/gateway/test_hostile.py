@@ -22,8 +22,8 @@ from services.gateway import server, sockets
 from services.gateway.limits import Turns
 from services.gateway.responses import HSTS
 from tests.raw_http import ask, at, connected
+from tests.raw_websocket import masked
 from tests.services.gateway.conftest import Room, room_of, token_of
-from tests.services.gateway.engine.test_frames import masked
 from tests.waiting import PATIENCE_S, eventually
 
 JSON = "Content-Type: application/json\r\n"

@@ -21,8 +21,8 @@ from services.gateway.engine import packets
 from services.gateway.engine.members import Members
 from services.gateway.engine.server import EngineServer
 from services.gateway.engine.websocket import MAX_LATE_FRAMES, MAX_OUTBOX_BYTES, WebSocket
+from tests.raw_websocket import KEY, masked
 from tests.services.gateway.engine.conftest import Speaker, listening, turns
-from tests.services.gateway.engine.test_frames import KEY, masked
 from tests.waiting import PATIENCE_S, eventually
 
 HANDSHAKE = (

@@ -16,7 +16,7 @@ from pulso.tasks import Tasks
 from services.gateway.engine.door import ENTRIES, MAX_BYTES, Door
 from services.gateway.engine.server import EngineServer
 from tests.conftest import free_port
-from tests.services.gateway.engine.test_frames import KEY, Wire, masked
+from tests.raw_websocket import KEY, Wire, masked
 from tests.waiting import PATIENCE_S, eventually
 
 WAYS = ["in one piece", "in two pieces", "byte by byte"]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import contextlib
 import itertools
-from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 from hypothesis import given
@@ -15,32 +12,11 @@ from hypothesis import strategies as st
 
 from services.gateway.engine import websocket
 from services.gateway.engine.masks import MaskWatch
+from tests.raw_http import ask, at
+from tests.raw_websocket import Wire, masked, opened, upgrade
 from tests.waiting import PATIENCE_S
 
-KEY = base64.b64encode(b"sixteen  letters").decode()
-
-
-class Wire:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    def send(self, data: bytes) -> None:
-        self._writer.write(data)
-
-    async def frame(self) -> tuple[int, bytes]:
-        """Opcode and payload of the next frame that is no ping of Engine.IO's."""
-        while True:
-            first, size = await self._reader.readexactly(2)
-            payload = await self._reader.readexactly(size)
-            if payload != b"2":
-                return first & 0x0F, payload
-            self.send(masked(0x81, b"3"))
-
-    async def ended(self) -> None:
-        """Returns when the server has ended the connection; nothing may come before."""
-        async with asyncio.timeout(PATIENCE_S):
-            assert await self._reader.read() == b""
+PATH = "/engine.io/?EIO=4&transport=websocket"
 
 
 @given(sizes=st.lists(st.sampled_from([0, 1, 125, 126, 300, 65_535, 65_536]), max_size=6), data=st.data())
@@ -96,29 +72,15 @@ def frame_of(size: int, *, mask: int) -> bytes:
     return b"\x82" + length + (b"\xff" * 4 if mask else b"") + b"\0" * size
 
 
-def masked(first: int, payload: bytes) -> bytes:
-    """A short client frame; masked with zeros, which leaves the payload readable."""
-    return bytes((first, 0x80 | len(payload), 0, 0, 0, 0)) + payload
+def wire(server: str) -> AbstractAsyncContextManager[Wire]:
+    return opened(at(server), path=PATH)
 
 
-@contextlib.asynccontextmanager
-async def wire(server: str) -> AsyncIterator[Wire]:
-    address = urlsplit(server)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    writer.write(
-        f"GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {address.netloc}\r\nUpgrade: websocket\r\n"
-        f"Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n".encode()
-    )
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 101 ")
-    assert b"Extensions" not in head  # compression is not agreed on
-    opened = Wire(reader, writer)
-    assert (await opened.frame())[1].startswith(b'0{"sid"')
-    try:
-        yield opened
-    finally:
-        writer.close()
+async def test_compression_is_not_agreed_on(server: str) -> None:
+    asked = upgrade(at(server), PATH, {"Sec-WebSocket-Extensions": "permessage-deflate"})
+    answer = await ask(at(server), asked)
+    assert answer.status == 101
+    assert "Sec-WebSocket-Extensions" not in answer.headers
 
 
 async def test_a_message_in_pieces_is_one_message(server: str) -> None:
@@ -192,4 +154,5 @@ async def test_a_close_frame_that_is_not_answered_is_not_waited_for(
     async with wire(server) as raw:
         raw.send(frame)
         assert (await raw.frame())[0] == 8
-        await raw.ended()
+        async with asyncio.timeout(PATIENCE_S):
+            assert await raw.reader.read() == b""

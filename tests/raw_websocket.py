@@ -16,10 +16,9 @@ import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from tests.abuse.target import Account, Target
-from tests.raw_http import HOME, Connection, request
+from tests.raw_http import HOME, Address, Connection, request
 
 CONT: Final = 0x0
 TEXT: Final = 0x1
@@ -33,7 +32,16 @@ WAITS_S: Final = 60.0
 """How long an answer is waited for beside a busy machine; the long forms measure that nothing hangs."""
 MARKER: Final = 4242
 """The ack of the event behind those that are watched."""
+KEY: Final = base64.b64encode(b"sixteen  letters").decode()
+"""Of a handshake."""
 PATH: Final = "/socket.io/?EIO=4&transport=websocket"
+
+
+class SignedIn(Protocol):
+    """Somebody with an access token."""
+
+    @property
+    def token(self) -> str: ...
 
 
 class Refused(Exception):
@@ -58,7 +66,12 @@ def frame(
     data = payload.encode("utf-8", "surrogatepass") if isinstance(payload, str) else payload
     key = os.urandom(4) if mask is None else mask
     head = bytes((FIN | opcode if first is None else first,)) + length(len(data), 0x80)
-    return head + key + masked(data, key)
+    return head + key + _xored(data, key)
+
+
+def masked(first: int, payload: bytes) -> bytes:
+    """A short frame of a client, by its first byte. Masked with zeros it is readable, and the same each time."""
+    return frame(payload, first=first, mask=bytes(4))
 
 
 def unmasked(payload: bytes, opcode: int = TEXT) -> bytes:
@@ -75,7 +88,7 @@ def length(size: int, mask_bit: int) -> bytes:
     return bytes((mask_bit | 127,)) + size.to_bytes(8, "big")
 
 
-def masked(data: bytes, key: bytes) -> bytes:
+def _xored(data: bytes, key: bytes) -> bytes:
     if not any(key):
         return data
     size = len(data)
@@ -206,7 +219,7 @@ def _told(packet: str | bytes) -> list[str]:
 
 
 async def handshake(
-    target: Target,
+    target: Address,
     *,
     headers: Mapping[str, str] | None = None,
     path: str = PATH,
@@ -237,20 +250,20 @@ async def handshake(
     return Wire(reader, writer)
 
 
-def upgrade(target: Target, path: str = PATH, headers: Mapping[str, str] | None = None) -> bytes:
+def upgrade(target: Address, path: str = PATH, headers: Mapping[str, str] | None = None) -> bytes:
     """The request of a good handshake, but for what `headers` say."""
     asked = {
         "Upgrade": "websocket",
         "Connection": "Upgrade",
         "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+        "Sec-WebSocket-Key": KEY,
         **(headers or {}),
     }
     return request("GET", path, asked, host=f"{target.host}:{target.port}")
 
 
 @contextlib.asynccontextmanager
-async def opened(target: Target, **how: Any) -> AsyncIterator[Wire]:
+async def opened(target: Address, **how: Any) -> AsyncIterator[Wire]:
     """A WebSocket after Engine.IO's handshake, cut off at the end; arguments as of `handshake`."""
     wire = await handshake(target, **how)
     try:
@@ -263,7 +276,7 @@ async def opened(target: Target, **how: Any) -> AsyncIterator[Wire]:
 
 
 @contextlib.asynccontextmanager
-async def welcomed(target: Target, who: Account, **how: Any) -> AsyncIterator[Wire]:
+async def welcomed(target: Address, who: SignedIn, **how: Any) -> AsyncIterator[Wire]:
     """As `opened`, connected with a token and greeted by the services."""
     async with opened(target, **how) as wire:
         wire.say(connect(who.token))
