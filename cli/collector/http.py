@@ -9,21 +9,14 @@ from typing import Final, TypeVar
 import aiohttp
 import msgspec
 
+from cli.answers import SignedIn, reason_of, refusal_of, seconds_of
 from cli.collector.faults import Hopeless, Lost, Refused, Trouble
-from pulso.errors import ErrorBody
 from services.sales.contract import Records
 
 T = TypeVar("T")
 
 ANSWERS_WITHIN_S: Final = 20.0
 CONNECTS_WITHIN_S: Final = 10.0
-
-
-class SignedIn(msgspec.Struct, frozen=True):
-    """What of a sign-in's answer matters here."""
-
-    access_token: str
-    expires_in: float
 
 
 class Http:
@@ -74,7 +67,7 @@ class Http:
                 method, self.url + path, params=query, json=json, headers=headers, timeout=timeout,
                 allow_redirects=False,  # a token is for this server and no other
             ) as answer:  # fmt: skip
-                return answer.status, await answer.read(), _seconds(answer.headers.get("Retry-After", ""))
+                return answer.status, await answer.read(), seconds_of(answer.headers.get("Retry-After", "")) or 0.0
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
             raise Hopeless(
                 f"{self.url} is no address of a server, as in http://127.0.0.1:8080", os.EX_USAGE
@@ -82,7 +75,7 @@ class Http:
         except TimeoutError:
             raise Trouble(f"{self.url} does not answer in time") from None
         except (aiohttp.ClientError, OSError) as fault:
-            raise Trouble(f"{self.url} cannot be reached ({_cause(fault)})") from None
+            raise Trouble(f"{self.url} cannot be reached ({reason_of(fault)})") from None
 
     def _fault(self, status: int, body: bytes) -> Exception:
         if 300 <= status < 400:
@@ -104,16 +97,5 @@ class Http:
 
 
 def _message(body: bytes) -> str:
-    try:
-        return msgspec.json.decode(body, type=ErrorBody).error.message
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return "no reason given"
-
-
-def _seconds(text: str) -> float:
-    return float(text) if text.isdecimal() and len(text) < 6 else 0.0
-
-
-def _cause(fault: Exception) -> str:
-    inner = getattr(fault, "os_error", None) or fault
-    return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
+    refusal = refusal_of(body)
+    return refusal.message if refusal else "no reason given"

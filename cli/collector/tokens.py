@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from cli.answers import SignedIn
 from cli.collector.faults import Hopeless, Refused, Trouble
-from cli.collector.http import Http, SignedIn
+from cli.collector.http import Http
 
 RENEW_AT: Final = 0.7
 """The part of a token's life after which it is renewed."""

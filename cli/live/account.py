@@ -6,15 +6,15 @@ lives; a token by itself lives for some minutes.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
 
 import aiohttp
+import msgspec
 
+from cli.answers import SignedIn, reason_of, refusal_of, seconds_of
 from cli.live.address import Server
 
 ANSWERED_WITHIN_S: Final = 20.0
@@ -107,42 +107,34 @@ class Account:
         url = f"{server.http}/api/auth/{verb}"
         try:
             async with self._http.post(url, json=body, headers=headers) as response:
-                answer = await _object(response)
+                signed_in = await _signed_in(server, response)
         except aiohttp.ClientError as fault:
-            raise Away(f"{server.http} does not answer ({_reason(fault)})") from None
+            raise Away(f"{server.http} does not answer ({reason_of(fault)})") from None
         except TimeoutError:
             raise Away(f"{server.http} does not answer within {ANSWERED_WITHIN_S:g} s") from None
-        try:
-            self._token = str(answer["access_token"])
-            self._renew_at = monotonic() + float(answer["expires_in"]) * (1 - RENEW_AHEAD_SHARE)
-        except (KeyError, TypeError, ValueError):
-            raise Denied(0, f"{server.http} answers, but is not a Pulso.") from None
+        self._token = signed_in.access_token
+        self._renew_at = monotonic() + signed_in.expires_in * (1 - RENEW_AHEAD_SHARE)
         given = (f"{cookie.key}={cookie.value}" for cookie in response.cookies.values() if cookie.value)
         self._cookie = next(given, self._cookie)
 
 
-async def _object(response: aiohttp.ClientResponse) -> Any:
-    """The answer's JSON. Raises `Away` for what may be different later, else `Denied`."""
-    try:
-        answer = await response.json(content_type=None)
-    except ValueError:
-        answer = None
+async def _signed_in(server: Server, response: aiohttp.ClientResponse) -> SignedIn:
+    """Raises `Away` for what may be different later, else `Denied`."""
+    body = await response.read()
     if response.status == 200:
-        return answer
-    try:
-        code, message = str(answer["error"]["code"]), str(answer["error"]["message"])
-    except (KeyError, TypeError):
-        code, message = "", ""
+        try:
+            return msgspec.json.decode(body, type=SignedIn)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise _no_pulso(server) from None
+    refusal = refusal_of(body)
     if response.status in _FINAL:
-        status = response.status if message else 0
-        raise Denied(status, message or f"{response.url.origin()} answers, but is not a Pulso.")
-    wait = response.headers.get("Retry-After", "")
-    retry_after_s = float(wait) if wait.isdecimal() else None
-    raise Away(message or f"{response.status} {response.reason}", code=code, retry_after_s=retry_after_s)
+        raise Denied(response.status, refusal.message) if refusal else _no_pulso(server)
+    raise Away(
+        refusal.message if refusal else f"{response.status} {response.reason}",
+        code=refusal.code if refusal else "",
+        retry_after_s=seconds_of(response.headers.get("Retry-After", "")),
+    )
 
 
-def _reason(fault: aiohttp.ClientError) -> str:
-    if isinstance(fault, OSError) and fault.errno:
-        with contextlib.suppress(ValueError):
-            return os.strerror(fault.errno)
-    return str(fault) or type(fault).__name__
+def _no_pulso(server: Server) -> Denied:
+    return Denied(0, f"{server.http} answers, but is not a Pulso.")

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, Final
 
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from cli.answers import reason_of
 
 CONNECT_WITHIN_S: Final = 30.0
 ENGINE_PATH: Final = "/socket.io/?EIO=4&transport=websocket"
@@ -75,7 +76,7 @@ class Client(WSListener):
             self.close()
             raise NotConnected(f"no connection within {CONNECT_WITHIN_S:g} s") from None
         except (OSError, WSError) as fault:
-            raise NotConnected(f"{url} cannot be reached ({_reason(fault)})") from None
+            raise NotConnected(f"{url} cannot be reached ({reason_of(fault)})") from None
         except (NotConnected, asyncio.CancelledError):
             self.close()
             raise
@@ -150,9 +151,3 @@ def event_frame(event: str, payload: Any, *, ack: int | None = None) -> bytes:
 def argument_of(frame: bytes) -> Any:
     """The argument of an EVENT, or of an ACK."""
     return json.loads(frame[frame.index(b"[") :])[-1]
-
-
-def _reason(fault: Exception) -> str:
-    if isinstance(fault, OSError) and fault.errno:
-        return os.strerror(fault.errno)
-    return str(fault) or type(fault).__name__
