@@ -1,7 +1,7 @@
 """What a party sends: gathered for one turn of the event loop, by channel, and as one message for each.
 
-Alone a message goes at once, under load batches grow by themselves. Events of clients and their results go in
-columns, many in one envelope. Whoever waits for an answer to what nobody received hears so at once.
+Alone a message goes at once; under load clients' events are gathered for some milliseconds. They and their
+results go in columns, many in one envelope. Whoever waits for an answer to what nobody received hears so at once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,15 @@ from pulso.vigil import Vigil
 
 MAX_TOGETHER: Final = 256
 """Calls, or replies, in one envelope: a handler's batch is made of whole ones."""
+LOAD_CALLS: Final = 8
+"""Calls of clients to one endpoint in one envelope: so many have come together that there is load."""
+LOAD_LASTS_S: Final = 0.1
+GATHER_S: Final = 0.01
+"""Under load it is gathered for so long, from the first to be sent.
+
+Each batch has its price for the service, which comes to it with cold caches and commits it by itself: 500 clients
+in lockstep cost it a quarter less so, and the whole chain a tenth.
+"""
 
 _GONE: Final = ServiceError("unavailable", "The service is not there right now. Try again in a moment.")
 _DESERTED: Final = ServiceError("unavailable", "The service has gone; it may have been done. Try again.")
@@ -42,15 +51,16 @@ class Outgoing:
         self._first = first
         self._loop = asyncio.get_running_loop()  # kept, for the reason that `Bus` has
         self._queues: dict[str, list[Envelope]] = {}
+        self._loaded_until = 0.0
         self._batch_sizes = metrics.BUS_BATCH_SIZE.of()
         self.vigil = Vigil(awaited.askers, self._count, lambda id_: awaited.fail(id_, _DESERTED))
 
     def send(self, channel: str, envelope: Envelope) -> None:
-        """Send with all else that this turn of the loop sends to the channel."""
+        """Send with all else that this turn of the loop sends to the channel, or under load the next turns."""
         queue = self._queues.get(channel)
         if queue is None:
             if not self._queues:
-                self._loop.call_soon(self.flush)
+                self._flush_later()
             self._queues[channel] = [envelope]
         else:
             queue.append(envelope)
@@ -60,7 +70,7 @@ class Outgoing:
     ) -> None:
         """As `Bus.request`, for a client's event: in one envelope with calls to the same endpoint right before it.
 
-        `caller` is from `message.encode_caller`. The deadline counts from the end of this turn.
+        `caller` is from `message.encode_caller`. The deadline counts from when it is sent.
         """
         awaited = self._awaited
         id_ = next(awaited.ids)
@@ -94,12 +104,12 @@ class Outgoing:
             self.send(channel, TellOthers(event, [caller.id], [caller.connection], [payload]))
 
     def at_once(self, publications: list[Publication]) -> None:
-        """Publish these at once, in one write, after what this turn has sent before."""
+        """Publish these at once, in one write, after what was sent before."""
         self.flush()
         self._link.publish(publications)
 
     def flush(self) -> None:
-        """Publish what this turn has sent so far."""
+        """Publish what was sent so far."""
         queues, self._queues = self._queues, {}
         publications: list[Publication] = []
         # Replies first: what a topic is told after a snapshot was taken must not overtake the snapshot.
@@ -111,6 +121,8 @@ class Outgoing:
             for envelope in envelopes:
                 if type(envelope) is Calls:  # the others have their deadlines already
                     self._awaited.until(envelope.ids, envelope.timeout_s)
+                    if len(envelope.ids) >= LOAD_CALLS:
+                        self._loaded_until = self._loop.time() + LOAD_LASTS_S
             try:
                 publications += self.publications(channel, envelopes)
             except UnicodeEncodeError:
@@ -128,6 +140,12 @@ class Outgoing:
             self._batch_sizes.observe(message.count(part))
             publications.append(Publication(name, data, self._absence(channel, part)))
         return publications
+
+    def _flush_later(self) -> None:
+        if self._loop.time() < self._loaded_until:
+            self._loop.call_later(GATHER_S, self.flush)
+        else:
+            self._loop.call_soon(self.flush)
 
     def _last(self, channel: str) -> Envelope | None:
         """What goes to this channel last, as far as it is known by now."""

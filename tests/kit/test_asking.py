@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+
+import pytest
+
+from pulso import outgoing
 from pulso.errors import ServiceError
-from pulso.message import Calls, Envelope, Reply, encode_caller
-from pulso.outgoing import MAX_TOGETHER
+from pulso.message import Calls, Envelope, Reply, Tell, encode_caller
+from pulso.outgoing import LOAD_CALLS, MAX_TOGETHER
 from pulso.party import Connected
 from tests.kit.echo import GUEST
 from tests.waiting import eventually
@@ -55,6 +61,50 @@ async def test_events_asked_together_are_answered_each(party: Connected) -> None
     for number, waiter in enumerate(waiters):
         ((payload, code),) = waiter.answers
         assert (code == "conflict") if number in firsts else ((payload, code) == (b"%d" % number, None))
+
+
+async def test_under_load_events_of_several_turns_are_asked_together(
+    party: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outgoing, "LOAD_LASTS_S", math.inf)
+    monkeypatch.setattr(outgoing, "GATHER_S", 1.0)  # some turns, however busy the machine is
+    batches: list[list[Envelope]] = []
+    await party.bus.listen("silent", batches.append)
+
+    def ask(count: int) -> None:
+        for _ in range(count):
+            party.bus.ask("silent", "a:set", b"", encode_caller(GUEST), timeout_s=5, asker=Waiter())
+
+    def asked() -> list[int]:
+        return [len(envelope.ids) for batch in batches for envelope in batch if isinstance(envelope, Calls)]
+
+    for _ in range(3):  # no load: each turn's go at its end
+        ask(1)
+        await asyncio.sleep(0)
+    await eventually(lambda: asked() == [1, 1, 1])
+    ask(LOAD_CALLS)
+    await asyncio.sleep(0)
+    for _ in range(3):
+        ask(1)
+        await asyncio.sleep(0)
+    await eventually(lambda: asked() == [1, 1, 1, LOAD_CALLS, 3])
+    party.bus._outgoing._loaded_until = 0.0
+    for _ in range(2):
+        ask(1)
+        await asyncio.sleep(0)
+    await eventually(lambda: asked()[5:] == [1, 1])
+
+
+async def test_what_is_gathered_goes_before_what_is_sent_at_once(party: Connected) -> None:
+    heard: list[Envelope] = []
+    await party.bus.listen("silent", heard.extend)
+    for count in (LOAD_CALLS, 1):
+        for _ in range(count):
+            party.bus.ask("silent", "a:set", b"", encode_caller(GUEST), timeout_s=5, asker=Waiter())
+        await asyncio.sleep(0)
+    await party.bus.announce("silent", "a:news", b"")
+    await eventually(lambda: len(heard) == 3)
+    assert [type(envelope) for envelope in heard] == [Calls, Calls, Tell]
 
 
 async def test_events_asked_together_are_told_of_absence_and_silence(party: Connected) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pulso import store as store_module
 from pulso.errors import ServiceError
-from pulso.rows import Many, Rows
+from pulso.rows import MOST_IN_ONE, Many, Rows
 from pulso.store import Store, open_store
 from tests.kit.store.conftest import THINGS, names, put
 from tests.waiting import PATIENCE_S
@@ -154,6 +154,21 @@ async def test_parameters_in_another_order_than_the_statement_has_are_refused(st
     wrong = Many(text("INSERT INTO thing (name, size) VALUES (:name, :size)"), "size", "name")
     with pytest.raises(ValueError, match="in this order"):
         await store.write(lambda connection: wrong.run(connection, [(1, "a")]))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, MOST_IN_ONE - 1, MOST_IN_ONE, MOST_IN_ONE + 1, 5 * MOST_IN_ONE + 7])
+async def test_any_number_of_rows_is_stored_in_their_order(store: Store, count: int) -> None:
+    rows = [(f"{number:05}", number) for number in range(count)]
+    await store.write(Rows((THINGS, rows)))
+    async with store.read() as connection:
+        found = await connection.execute(text("SELECT name, size FROM thing ORDER BY rowid"))
+        assert [tuple(row) for row in found] == rows
+
+
+async def test_rows_are_for_an_insert(store: Store) -> None:
+    deletion = Many(text("DELETE FROM thing WHERE name = :name"), "name")
+    with pytest.raises(ValueError, match="INSERT"):
+        await store.write(Rows((deletion, [("a",)])))
 
 
 async def test_the_size_is_that_of_what_is_stored_without_what_was_deleted(store: Store) -> None:
