@@ -6,11 +6,12 @@ What it was promised is remembered: the server must still know it when the clien
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections import Counter
 from time import perf_counter
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from cli.live.latency import Latencies
 from cli.live.promise import Promise
@@ -25,7 +26,8 @@ BEGINNING: Final = (0, 1)
 GREETING: Final = b'42["numbers:value",'
 
 # Draws of one kind are worked off in order, but not with those of the other kind.
-_OUTCOMES: Final = {"numbers:even": range(0, SIZE, 2), "numbers:odd": range(1, SIZE, 2)}
+_OUTCOMES: Final = {b"numbers:even": range(0, SIZE, 2), b"numbers:odd": range(1, SIZE, 2)}
+_DRAWS: Final = tuple(_OUTCOMES)
 
 _CERTAINLY_NOT_DONE: Final = frozenset({"bad_request", "unauthorized", "forbidden", "not_found", "rate_limited"})
 
@@ -85,7 +87,7 @@ class NumberClient:
         self._tally = tally
         self._greeting: asyncio.Future[tuple[int, int]] | None = None
         self._asks = 0
-        self._awaited: dict[bytes, _Asked] = {}
+        self._awaited: dict[int, _Asked] = {}
 
     @property
     def is_live(self) -> bool:
@@ -127,28 +129,28 @@ class NumberClient:
         self.value = (self.value + self.step) % SIZE
         ask = self._ask(_Asked(perf_counter(), self._values, self.value))
         self._values.ask(ask, (self.value,))
-        self.session.send(f'42{ask}["numbers:set",{{"value":{self.value}}}]'.encode())
+        self.session.send(b'42%d["numbers:set",{"value":%d}]' % (ask, self.value))
 
     def draw(self) -> None:
-        event = random.choice(("numbers:even", "numbers:odd"))  # noqa: S311  # no secret
+        event = random.choice(_DRAWS)  # noqa: S311  # no secret
         ask = self._ask(_Asked(perf_counter(), self._steps, None))
         self._steps.ask(ask, _OUTCOMES[event])
-        self.session.send(f'42{ask}["{event}"]'.encode())
+        self.session.send(b'42%d["%b"]' % (ask, event))
 
     def _ask(self, asked: _Asked) -> int:
         self._asks += 1
-        self._awaited[str(self._asks).encode()] = asked
+        self._awaited[self._asks] = asked
         self._tally.sent += 1
         self._tally.all_answered.clear()
         return self._asks
 
     def _take_ack(self, _client: Client, frame: bytes) -> None:
         end = frame.index(b"[")
-        asked = self._awaited.pop(frame[2:end], None)
+        ask, tally = int(frame[2:end]), self._tally
+        asked = self._awaited.pop(ask, None)
         if asked is None:
             return
-        ask, tally = int(frame[2:end]), self._tally
-        answer: dict[str, Any] = json.loads(frame[end + 1 : -1])
+        answer: dict[str, Any] = msgspec.json.decode(frame[end + 1 : -1])
         if "error" in answer:
             code = answer["error"]["code"]
             tally.refused[code] += 1

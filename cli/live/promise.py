@@ -41,7 +41,8 @@ class Promise:
         """It was acknowledged: the server holds this number now, unless something that is in doubt came later."""
         if self._asked.pop(ask, None) is None:
             return  # a later one was acknowledged before it
-        self._asked = {other: asked for other, asked in self._asked.items() if not self._is_undone(other, ask)}
+        if self._asked:  # rarely
+            self._asked = {other: asked for other, asked in self._asked.items() if not self._is_undone(other, ask)}
         # One that was acknowledged after a later one was under way together with it.
         self._held = frozenset((number,)) if ask > self._last_grant else self._held | {number}
         self._last_grant = max(ask, self._last_grant)
