@@ -145,6 +145,10 @@ class RedisLink:
             self._unconfirmed.setdefault(key, deque()).append([])
             self._reader.send([command(b"UNSUBSCRIBE", key)])
 
+    def close(self) -> None:
+        """For a link that is not run, only asked by `command`: end that connection."""
+        self._commander.close()
+
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[None]:
         self._lost.clear()

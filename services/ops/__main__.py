@@ -10,6 +10,8 @@ import contextlib
 import os
 from collections.abc import AsyncIterator
 
+import structlog
+
 from pulso.contract import Caller, Nothing
 from pulso.party import running
 from pulso.reports import REPORT_EVERY_S, REPORT_NOW
@@ -22,11 +24,13 @@ from services.ops import contract
 from services.ops.board import Board
 from services.ops.contract import RedisFigures, Status
 from services.ops.redis_info import redis_figures
-from services.ops.rules import level_of, problems_of
+from services.ops.rules import evicts, level_of, problems_of
 from services.settings import ALL
 
 LISTEN_FIRST_S = 0.5
 """How long the others are given to report to an instance that has just taken over."""
+
+log = structlog.get_logger(__name__)
 
 
 class Ops:
@@ -37,6 +41,7 @@ class Ops:
         self._context = context
         self.board = Board(asyncio.get_running_loop().time)
         self._redis: RedisFigures | None = None
+        self._evicts = False
 
     def status(self) -> Status:
         processes = self.board.processes()
@@ -44,7 +49,14 @@ class Ops:
         return Status(iso(self._context.now()), level_of(problems), problems, processes, self._redis)
 
     async def look(self) -> None:
-        self._redis = await redis_figures(self._context.bus.link)
+        redis = self._redis = await redis_figures(self._context.bus.link)
+        if redis is not None and evicts(redis) != self._evicts:
+            self._evicts = not self._evicts
+            if self._evicts:
+                log.error("redis drops keys that are needed: set its maxmemory-policy to noeviction",
+                          maxmemory_policy=redis.eviction)  # fmt: skip
+            else:
+                log.info("redis drops no keys any more")
 
     async def run(self) -> None:
         while True:

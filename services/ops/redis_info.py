@@ -10,10 +10,17 @@ from services.ops.contract import RedisFigures
 async def redis_figures(link: RedisLink) -> RedisFigures | None:
     """None where it does not answer, or not with what INFO answers."""
     try:
-        answer = await link.command("INFO")
+        return await asked(link)
     except LinkDown:
         return None
-    return parsed(answer.decode(errors="replace")) if isinstance(answer, bytes) else None
+
+
+async def asked(link: RedisLink) -> RedisFigures:
+    """Raises `LinkDown`, which says why, where it does not answer so."""
+    answer = await link.command("INFO")
+    if not isinstance(answer, bytes):
+        raise LinkDown("INFO was not answered with a text")
+    return parsed(answer.decode(errors="replace"))
 
 
 def parsed(info: str) -> RedisFigures:

@@ -40,12 +40,19 @@ def problems_of(processes: Sequence[Process], redis: RedisFigures | None) -> tup
     return tuple(sorted(found, key=lambda problem: -_WEIGHT[problem.level]))
 
 
+def evicts(redis: RedisFigures) -> bool:
+    """Whether it drops keys when its memory is full: leases, counted attempts, the way to the journal.
+
+    One that does not say is not accused.
+    """
+    return redis.eviction not in ("", "noeviction")
+
+
 def _of_redis(redis: RedisFigures | None) -> Iterator[Problem]:
     if redis is None:
         yield Problem("critical", "redis_away", "redis")
         return
-    if redis.eviction not in ("", "noeviction"):
-        # Leases, counted attempts and the way to the journal would go as if they had never been.
+    if evicts(redis):
         yield Problem("critical", "redis_evicts", "redis", redis.eviction)
     if redis.max_memory_bytes and redis.memory_bytes > REDIS_SHARE * redis.max_memory_bytes:
         share = redis.memory_bytes / redis.max_memory_bytes

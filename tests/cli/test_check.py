@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from redis import Redis
+
 from tests.cli.conftest import Pulso
+from tests.redis_server import RedisServer
 
 
 def test_settings_in_order_are_shown_without_secrets(pulso: Pulso) -> None:
@@ -54,6 +57,48 @@ def test_a_senseless_pace_of_made_up_sales_is_named(pulso: Pulso) -> None:
             _, complaint = process.communicate()
         assert process.returncode == 78
         assert "PULSO_SALES_GENERATOR" in complaint
+
+
+def test_a_redis_that_drops_keys_is_a_fault(pulso: Pulso, own_redis: RedisServer) -> None:
+    with Redis(unix_socket_path=str(own_redis.socket)) as redis:
+        redis.config_set("maxmemory-policy", "allkeys-lru")
+        with pulso("check", PULSO_REDIS_URL=own_redis.url) as process:
+            said, complaints = process.communicate()
+        assert process.returncode == 78
+        assert "PULSO_REDIS_URL: this Redis drops keys" in complaints
+        assert "(maxmemory-policy allkeys-lru). Set its maxmemory-policy to noeviction." in complaints
+        assert "in order" not in said
+        redis.config_set("maxmemory-policy", "noeviction")
+        with pulso("check", PULSO_REDIS_URL=own_redis.url) as process:
+            said, complaints = process.communicate()
+    assert (process.returncode, complaints) == (0, "")
+    assert "in order" in said
+
+
+def test_a_redis_that_does_not_let_us_in_is_a_fault(pulso: Pulso, own_redis: RedisServer) -> None:
+    with Redis(unix_socket_path=str(own_redis.socket)) as redis:
+        redis.config_set("requirepass", "secret-of-redis")
+        for settings in ({}, {"PULSO_REDIS_PASSWORD": "secret-that-is-wrong"}):
+            with pulso("check", PULSO_REDIS_URL=own_redis.url, **settings) as process:
+                _, complaints = process.communicate()
+            assert process.returncode == 78
+            assert "PULSO_REDIS_URL: Redis does not let us in" in complaints
+            assert "secret" not in complaints
+
+
+def test_a_redis_that_cannot_be_asked_is_told_and_no_fault(
+    pulso: Pulso, own_redis: RedisServer, tmp_path: Path
+) -> None:
+    with Redis(unix_socket_path=str(own_redis.socket)) as redis:
+        redis.acl_setuser("clock", enabled=True, reset=True, passwords=["+secret"], commands=["+ping"])
+    away = {"PULSO_REDIS_URL": f"unix://{tmp_path / 'nobody'}"}
+    clock = {"PULSO_REDIS_URL": own_redis.url, "PULSO_REDIS_USERNAME": "clock", "PULSO_REDIS_PASSWORD": "secret"}
+    for settings in (away, clock):
+        with pulso("check", **settings) as process:
+            said, complaints = process.communicate()
+        assert process.returncode == 0
+        assert "PULSO_REDIS_URL: Redis was not asked for its maxmemory-policy (" in complaints
+        assert "in order" in said
 
 
 def test_a_reader_that_has_seen_enough_is_no_fault(pulso: Pulso) -> None:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from redis import Redis
+from structlog.testing import capture_logs
 
 from pulso import reports
 from pulso.contract import Caller, Nothing
@@ -13,15 +15,18 @@ from pulso.errors import ServiceError
 from pulso.message import Tell
 from pulso.party import Connected
 from pulso.probes import Health
+from pulso.push import Push
 from pulso.service import serve
 from pulso.settings import KitSettings
+from pulso.shard import Context
 from services.numbers.__main__ import service as numbers_service
 from services.numbers.contract import SET, SetValue
-from services.ops.__main__ import service
+from services.ops.__main__ import Ops, service
 from services.ops.board import FORGET_AFTER_S, Board
 from services.ops.contract import STATUS, Process, Status
 from services.ops.rules import SILENT_S, problems_of
 from services.settings import NumbersSettings
+from tests.redis_server import RedisServer
 from tests.services.ops.test_rules import report
 from tests.services.serving import serving
 from tests.waiting import eventually
@@ -95,6 +100,26 @@ async def test_users_are_told_nothing(party: Connected) -> None:
     with pytest.raises(ServiceError) as refused:
         await status_of(party, USER)
     assert refused.value.code == "forbidden"
+
+
+async def test_a_redis_that_drops_keys_is_logged_once_and_told_until_it_is_set_right(
+    own_redis: RedisServer, own_kit: KitSettings, own_party: Connected
+) -> None:
+    ops = Ops(Context(0, 1, own_kit.data, own_party.bus, Push(own_party.bus)))
+
+    async def told() -> bool:
+        await ops.look()
+        return "redis_evicts" in {problem.code for problem in ops.status().problems}
+
+    with Redis(unix_socket_path=str(own_redis.socket)) as redis, capture_logs() as lines:
+        redis.config_set("maxmemory-policy", "volatile-lru")
+        assert await told()
+        assert await told()
+        fault = "redis drops keys that are needed: set its maxmemory-policy to noeviction"
+        assert lines == [{"event": fault, "log_level": "error", "maxmemory_policy": "volatile-lru"}]
+        redis.config_set("maxmemory-policy", "noeviction")
+        assert not await told()
+        assert lines[1:] == [{"event": "redis drops no keys any more", "log_level": "info"}]
 
 
 @pytest.mark.usefixtures("ops")
