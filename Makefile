@@ -45,10 +45,12 @@ fault-tools:
 	@sh .ci/fault-tools
 faults: fault-tools
 
+# docker compose reads its file without an engine; what the file must say is in tests/test_compose.py.
 audit: setup  ## the locks (pinned, hashed, licences), bandit, hadolint; needs no network
 	$(BIN)/python -m supply.audit
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml pulso services cli bench supply
 	$(BIN)/hadolint Dockerfile
+	@if docker compose version >/dev/null 2>&1; then docker compose --env-file /dev/null config --quiet; fi
 
 sbom: setup  ## the list of all locked packages (CycloneDX), in dist/sbom.cdx.json
 	$(BIN)/python -m supply.sbom dist/sbom.cdx.json
