@@ -41,13 +41,13 @@ class Outbox:
         self._filled = asyncio.Event()
 
     def put(self, committed: Sequence[Message | Move]) -> None:
-        """Each room's in order."""
+        """Each room's in the order of their commits, which is the one that a start after a crash finds, too."""
         self._waiting += committed
         self._filled.set()
 
     async def publish(self) -> bool:
         """Publish all that waits; False where Redis did not take it."""
-        if self._may_be_known and not await self._recap():
+        if self._may_be_known and not await self._push.recap(map(_telling, self._waiting)):
             return False
         while batch := self._waiting[:AT_ONCE]:
             self._may_be_known = True  # until Redis has said so; nobody knows where this is broken off
@@ -62,12 +62,6 @@ class Outbox:
                 else:
                     self._published[one.room] = one.seq
         return True
-
-    async def _recap(self) -> bool:
-        """Messages and moves apart: after a crash nobody knows which came first, and none must pass for past."""
-        messages = [_telling(one) for one in self._waiting if isinstance(one, Message)]
-        moves = [_telling(one) for one in self._waiting if isinstance(one, Move)]
-        return await self._push.recap(messages) and await self._push.recap(moves)
 
     async def mark(self) -> None:
         """Write down what was published since the last time."""

@@ -40,11 +40,11 @@ class RoomRow:
 class Kept:
     """All that a start begins with: rooms, members by room, and what perhaps nobody was told of.
 
-    `prefix` is what the names of this database's files begin with, and of no other's.
+    `unpublished` has each room's in the order in which they were committed. `prefix` is what the names of this
+    database's files begin with, and of no other's.
     """
 
     prefix: str
     rooms: Mapping[str, RoomRow]
     members: Mapping[str, Sequence[Member]]
-    unpublished: Sequence[Message]
-    untold: Sequence[Move] = ()
+    unpublished: Sequence[Message | Move]

@@ -83,7 +83,7 @@ async def open_chat(context: Context, settings: ChatSettings) -> AsyncIterator[C
     async with open_store(context.file("chat"), migrations=MIGRATIONS) as opened, Tasks() as tasks:
         store = ChatStore(opened)
         kept = await store.load(settings.chat_rooms)
-        outbox = Outbox(store, push, (*kept.untold, *kept.unpublished))
+        outbox = Outbox(store, push, kept.unpublished)
         rooms = Rooms(kept)
         typists = Typists(lambda room, member, typing: _tell_typing(push, room, member, typing=typing))
         membership = Membership(rooms, store, push, outbox, typists, now=now)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -39,7 +40,6 @@ class ChatStore:
                 {room: await _room(connection, room) for room in rooms},
                 await _members_of(connection, rooms),
                 await _unpublished(connection, rooms),
-                await _untold(connection),
             )
 
         return await self._store.write(change)
@@ -134,8 +134,22 @@ async def _members_of(connection: AsyncConnection, rooms: Iterable[str]) -> dict
     return members
 
 
-async def _unpublished(connection: AsyncConnection, rooms: Sequence[str]) -> list[Message]:
-    """Of all rooms, each room's in order."""
+async def _unpublished(connection: AsyncConnection, rooms: Sequence[str]) -> list[Message | Move]:
+    """Of all rooms, each room's in the order of their commits.
+
+    A move stands behind the message that was the last one when it was made, and behind the moves before it.
+    """
+    found: list[tuple[int, Message | Move]] = [
+        (message.seq, message) for message in await _unpublished_messages(connection, rooms)
+    ]
+    found += [
+        (row.after_seq, Move(row.id, row.room_id, Member(row.user_id, row.name), row.came))
+        for row in await connection.execute(select(MOVES).order_by(MOVES.c.number))
+    ]
+    return [one for _, one in sorted(found, key=itemgetter(0))]
+
+
+async def _unpublished_messages(connection: AsyncConnection, rooms: Sequence[str]) -> list[Message]:
     query = (
         select(MESSAGES)
         .join(ROOMS, ROOMS.c.id == MESSAGES.c.room_id)
@@ -158,16 +172,12 @@ async def _keep_moves(connection: AsyncConnection, moves: Sequence[Move]) -> Non
             "user_id": move.member.id,
             "name": move.member.name,
             "came": move.came,
+            "in_room": move.room,
         }
         for move in moves
     ]
-    await connection.execute(insert(MOVES), rows)
-
-
-async def _untold(connection: AsyncConnection) -> list[Move]:
-    """In the order in which they were made."""
-    rows = await connection.execute(select(MOVES).order_by(MOVES.c.number))
-    return [Move(row.id, row.room_id, Member(row.user_id, row.name), row.came) for row in rows]
+    last = select(ROOMS.c.seq).where(ROOMS.c.id == bindparam("in_room")).scalar_subquery()
+    await connection.execute(insert(MOVES).values(after_seq=last), rows)
 
 
 async def _by_id(connection: AsyncConnection, wanted: Sequence[Wanted]) -> list[Message]:

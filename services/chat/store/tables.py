@@ -47,6 +47,7 @@ MOVES: Final = Table(
     Column("user_id", String),
     Column("name", String),
     Column("came", Boolean),
+    Column("after_seq", BigInteger),
 )
 FILES: Final = Table(
     "files",

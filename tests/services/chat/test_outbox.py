@@ -88,6 +88,30 @@ async def test_who_came_is_told_of_though_what_was_said_before_was_told_and_not_
         assert watcher.payloads("chat:joined") == [{"room": "sala-1", "user": rui.shown}]
 
 
+async def test_what_a_crash_left_is_told_in_the_order_in_which_it_was_committed(place: Place) -> None:
+    ana, rui = await place.person("Ana"), await place.person("Rui")
+    async with ana.tab(0) as watcher:
+        await watcher.join()
+        await watcher.say("told, and not marked")
+        await watcher.reads("told, and not marked")
+        await place.chat.stop()
+        for text in ("before", "while they were there", "after"):
+            await committed(place, ana, text)
+            async with open_store(place.kit.data / "chat.sqlite3", migrations=MIGRATIONS) as opened:
+                store, member = ChatStore(opened), Member(rui.id, "Rui")
+                match text:
+                    case "before":
+                        await store.mark_published({"sala-1": 0})
+                        await store.put_member(member, "sala-1", None, 0)
+                    case "while they were there":
+                        await store.remove_member(member, "sala-1")
+        await place.chat.start()
+        await watcher.reads("told, and not marked", "before", "while they were there", "after")
+        told = [event for event, *_ in watcher.told if event.startswith("chat:")]
+        message, joined, left = "chat:message", "chat:joined", "chat:left"
+        assert told == [message, message, joined, message, left, message]
+
+
 async def test_who_was_told_of_is_not_told_of_again_after_a_restart(place: Place) -> None:
     ana, rui = await place.person("Ana"), await place.person("Rui")
     async with ana.tab(0) as watcher:
@@ -98,7 +122,7 @@ async def test_who_was_told_of_is_not_told_of_again_after_a_restart(place: Place
         await watcher.hears("chat:left")
         await place.chat.stop()
         async with open_store(place.kit.data / "chat.sqlite3", migrations=MIGRATIONS) as store:
-            assert (await ChatStore(store).load(["sala-1"])).untold == []
+            assert (await ChatStore(store).load(["sala-1"])).unpublished == []
         await place.chat.start()
         await watcher.say("the end")
         await watcher.reads("the end")
