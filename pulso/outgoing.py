@@ -1,7 +1,8 @@
 """What a party sends: gathered for one turn of the event loop, by channel, and as one message for each.
 
-Alone a message goes at once; under load clients' events are gathered for some milliseconds. They and their
-results go in columns, many in one envelope. Whoever waits for an answer to what nobody received hears so at once.
+Alone a message goes at once; under load clients' events are gathered for some milliseconds, unless something else
+is sent meanwhile, which takes them along. They and their results go in columns, many in one envelope. Whoever
+waits for an answer to what nobody received hears so at once.
 """
 
 from __future__ import annotations
@@ -52,18 +53,17 @@ class Outgoing:
         self._loop = asyncio.get_running_loop()  # kept, for the reason that `Bus` has
         self._queues: dict[str, list[Envelope]] = {}
         self._loaded_until = 0.0
+        self._goes_now = False
+        """Whether it all goes at the end of this turn."""
+        self._goes_later: asyncio.TimerHandle | None = None
         self._batch_sizes = metrics.BUS_BATCH_SIZE.of()
         self.vigil = Vigil(awaited.askers, self._count, lambda id_: awaited.fail(id_, _DESERTED))
 
     def send(self, channel: str, envelope: Envelope) -> None:
-        """Send with all else that this turn of the loop sends to the channel, or under load the next turns."""
-        queue = self._queues.get(channel)
-        if queue is None:
-            if not self._queues:
-                self._flush_later()
-            self._queues[channel] = [envelope]
-        else:
-            queue.append(envelope)
+        """Send with all else that this turn of the loop sends to the channel, and with what was gathered there."""
+        self._put(channel, envelope)
+        if not self._goes_now:
+            self._go_now()
 
     def ask(
         self, channel: str, endpoint: str, payload: bytes, caller: bytes, *, timeout_s: float, asker: Asker
@@ -82,7 +82,7 @@ class Outgoing:
             last.callers.append(caller)
             last.payloads.append(payload)
         else:
-            self.send(channel, Calls(endpoint, self._inbox, timeout_s, [id_], [caller], [payload]))
+            self._gather(channel, Calls(endpoint, self._inbox, timeout_s, [id_], [caller], [payload]))
 
     def answer(self, channel: str, ids: list[int], payloads: list[bytes]) -> None:
         """Reply with the results of calls, in columns."""
@@ -111,6 +111,11 @@ class Outgoing:
     def flush(self) -> None:
         """Publish what was sent so far."""
         queues, self._queues = self._queues, {}
+        self._goes_now = False
+        if self._goes_later is not None:
+            self._goes_later.cancel()
+            self._goes_later = None
+        self._begin_deadlines(queues)
         publications: list[Publication] = []
         # Replies first: what a topic is told after a snapshot was taken must not overtake the snapshot.
         first: list[tuple[str, list[Envelope]]] = []
@@ -118,11 +123,6 @@ class Outgoing:
         for item in queues.items():
             (first if item[0].startswith(self._first) else then).append(item)
         for channel, envelopes in (*first, *then):
-            for envelope in envelopes:
-                if type(envelope) is Calls:  # the others have their deadlines already
-                    self._awaited.until(envelope.ids, envelope.timeout_s)
-                    if len(envelope.ids) >= LOAD_CALLS:
-                        self._loaded_until = self._loop.time() + LOAD_LASTS_S
             try:
                 publications += self.publications(channel, envelopes)
             except UnicodeEncodeError:
@@ -141,11 +141,39 @@ class Outgoing:
             publications.append(Publication(name, data, self._absence(channel, part)))
         return publications
 
-    def _flush_later(self) -> None:
-        if self._loop.time() < self._loaded_until:
-            self._loop.call_later(GATHER_S, self.flush)
+    def _put(self, channel: str, envelope: Envelope) -> None:
+        queue = self._queues.get(channel)
+        if queue is None:
+            self._queues[channel] = [envelope]
         else:
-            self._loop.call_soon(self.flush)
+            queue.append(envelope)
+
+    def _gather(self, channel: str, calls: Calls) -> None:
+        """Send at the end of this turn, or under load with those of the next ones.
+
+        These alone can wait: of what else a gateway sends a topic is told some, and what a service tells the same
+        topic later must not overtake it.
+        """
+        self._put(channel, calls)
+        if self._goes_now or self._goes_later is not None:
+            return
+        if self._loop.time() < self._loaded_until:
+            self._goes_later = self._loop.call_later(GATHER_S, self.flush)
+        else:
+            self._go_now()
+
+    def _go_now(self) -> None:
+        self._goes_now = True
+        self._loop.call_soon(self.flush)
+
+    def _begin_deadlines(self, queues: dict[str, list[Envelope]]) -> None:
+        """Of the calls that were gathered: the others have theirs already."""
+        for envelopes in queues.values():
+            for envelope in envelopes:
+                if type(envelope) is Calls:
+                    self._awaited.until(envelope.ids, envelope.timeout_s)
+                    if len(envelope.ids) >= LOAD_CALLS:
+                        self._loaded_until = self._loop.time() + LOAD_LASTS_S
 
     def _last(self, channel: str) -> Envelope | None:
         """What goes to this channel last, as far as it is known by now."""

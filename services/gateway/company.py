@@ -90,7 +90,8 @@ class Company:
             for user in users
             if (known := self._users.get(user)) is not None and known.elsewhere
         ]
-        self._bus.hail(hailed, Hello(self._bus.inbox))
+        if hailed:
+            self._bus.hail(hailed, Hello(self._bus.inbox))
 
     def _on_count(self, user: str, known: _Known) -> Callable[[int], None]:
         before = known.hellos

@@ -13,7 +13,8 @@ from pulso.message import Calls, Envelope, Reply, Tell, encode_caller
 from pulso.outgoing import LOAD_CALLS, MAX_TOGETHER
 from pulso.party import Connected
 from tests.kit.echo import GUEST
-from tests.waiting import eventually
+from tests.redis_server import RedisServer
+from tests.waiting import PATIENCE_S, eventually
 
 
 class Waiter:
@@ -105,6 +106,59 @@ async def test_what_is_gathered_goes_before_what_is_sent_at_once(party: Connecte
     await party.bus.announce("silent", "a:news", b"")
     await eventually(lambda: len(heard) == 3)
     assert [type(envelope) for envelope in heard] == [Calls, Calls, Tell]
+
+
+async def test_under_load_nothing_but_events_waits_and_it_takes_them_along(
+    party: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what a user is told by way of a gateway would come after what the user's topic is told later."""
+    heard = await loaded(party, monkeypatch)
+    party.bus.ask("svc", "a:set", b"", encode_caller(GUEST), timeout_s=5, asker=Waiter())
+    await asyncio.sleep(0)
+    party.bus.send("svc", Tell("a:news", b""))
+    await eventually(lambda: len(heard) == 3)
+    assert [type(envelope) for envelope in heard] == [Calls, Calls, Tell]
+
+
+async def test_what_is_gathered_when_a_party_leaves_goes_before(
+    party: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = await loaded(party, monkeypatch)
+    party.bus.ask("svc", "a:set", b"", encode_caller(GUEST), timeout_s=5, asker=Waiter())
+    await asyncio.sleep(0)
+    await party.bus.settle()
+    await eventually(lambda: len(heard) == 2)
+
+
+async def test_what_is_gathered_when_the_link_is_lost_is_refused_at_once(
+    own_party: Connected, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await loaded(own_party, monkeypatch)
+    held = Waiter()
+    own_party.bus.ask("svc", "a:set", b"", encode_caller(GUEST), timeout_s=1000, asker=held)
+    own_redis.kill()
+    await eventually(lambda: held.answers)
+    assert [code for _, code in held.answers] == ["unavailable"]
+
+
+async def loaded(party: Connected, monkeypatch: pytest.MonkeyPatch) -> list[Envelope]:
+    """There is load at `svc`, which answers; from now on events are gathered for longer than anybody waits."""
+    heard: list[Envelope] = []
+
+    def answer(batch: list[Envelope]) -> None:
+        heard.extend(batch)
+        for envelope in batch:
+            if isinstance(envelope, Calls):
+                party.bus.answer(envelope.reply_to, envelope.ids, envelope.payloads)
+
+    monkeypatch.setattr(outgoing, "LOAD_LASTS_S", math.inf)
+    monkeypatch.setattr(outgoing, "GATHER_S", 2 * PATIENCE_S)
+    await party.bus.listen("svc", answer)
+    waiters = [Waiter() for _ in range(LOAD_CALLS)]
+    for waiter in waiters:
+        party.bus.ask("svc", "a:set", b"", encode_caller(GUEST), timeout_s=5, asker=waiter)
+    await eventually(lambda: all(waiter.answers for waiter in waiters))
+    return heard
 
 
 async def test_events_asked_together_are_told_of_absence_and_silence(party: Connected) -> None:
