@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pulso.sqlite import driver_faults_wrapped
 
-MOST_IN_ONE: Final = 256
-"""Rows that one statement takes; databases bound the number of its parameters."""
+MOST_PARAMETERS: Final = 999
+"""Of one statement: SQLite before 3.32 takes no more (RHEL 8 has 3.26)."""
 MOST_SQL_SHOWN: Final = 200
 """Characters of each statement that stand in a fault."""
 
@@ -36,6 +36,8 @@ class Many:
     def __init__(self, statement: Executable, *names: str) -> None:
         self._statement = statement
         self._names = names
+        self._most = 1 << max(1, MOST_PARAMETERS // len(names)).bit_length() - 1
+        """Rows that one statement takes."""
         self._sql: dict[int, str] = {}
         """By the number of rows."""
 
@@ -44,9 +46,17 @@ class Many:
         await _in_thread_of(driver, _execute, self.statements(connection.dialect, rows), connection.dialect)
 
     def statements(self, dialect: Dialect, rows: Sequence[tuple[Any, ...]]) -> list[Statement]:
-        return [
-            (self._for(len(some), dialect), tuple(itertools.chain.from_iterable(some))) for some in _parts(rows)
-        ]
+        parts = self._parts(rows)
+        return [(self._for(len(part), dialect), tuple(itertools.chain.from_iterable(part))) for part in parts]
+
+    def _parts(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """These in parts of the most, half of that, a quarter and so on, largest first."""
+        begin, size = 0, self._most
+        while begin < len(rows):
+            while size > len(rows) - begin:
+                size //= 2
+            yield rows[begin : begin + size]
+            begin += size
 
     def _for(self, count: int, dialect: Dialect) -> str:
         sql = self._sql.get(count)
@@ -110,13 +120,3 @@ def _transact(connection: Any, statements: list[Statement]) -> None:
         if connection.in_transaction:  # a full disk, for one, has ended it already
             connection.execute("ROLLBACK")
         raise
-
-
-def _parts(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
-    """These in parts of 256, 128, 64 and so on, largest first."""
-    begin, size = 0, MOST_IN_ONE
-    while begin < len(rows):
-        while size > len(rows) - begin:
-            size //= 2
-        yield rows[begin : begin + size]
-        begin += size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pulso import store as store_module
 from pulso.errors import ServiceError
-from pulso.rows import MOST_IN_ONE, Many, Rows
+from pulso.rows import Many, Rows
 from pulso.store import Store, open_store
 from tests.kit.store.conftest import THINGS, names, put
 from tests.waiting import PATIENCE_S
@@ -156,13 +157,24 @@ async def test_parameters_in_another_order_than_the_statement_has_are_refused(st
         await store.write(lambda connection: wrong.run(connection, [(1, "a")]))
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 3, MOST_IN_ONE - 1, MOST_IN_ONE, MOST_IN_ONE + 1, 5 * MOST_IN_ONE + 7])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 255, 256, 257, 5 * 256 + 7])
 async def test_any_number_of_rows_is_stored_in_their_order(store: Store, count: int) -> None:
     rows = [(f"{number:05}", number) for number in range(count)]
     await store.write(Rows((THINGS, rows)))
     async with store.read() as connection:
         found = await connection.execute(text("SELECT name, size FROM thing ORDER BY rowid"))
         assert [tuple(row) for row in found] == rows
+
+
+async def test_many_rows_of_many_columns_are_stored_by_an_old_sqlite(store: Store) -> None:
+    """RHEL 8 has 3.26, which takes 999 parameters."""
+    await store._driver._execute(store._driver._conn.setlimit, sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+    wide = Many(
+        text("INSERT INTO thing (name, size, body) VALUES (:name, :size, :one || :two || :three)"),
+        "name", "size", "one", "two", "three",
+    )  # fmt: skip
+    await store.write(Rows((wide, [(f"{number:05}", number, "a", "b", "c") for number in range(1000)])))
+    assert len(await names(store)) == 1000
 
 
 async def test_rows_are_for_an_insert(store: Store) -> None:
