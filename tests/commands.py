@@ -7,12 +7,11 @@ import contextlib
 import json
 import os
 import signal
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, TypeVar
 
-from tests.conftest import REPOSITORY
+from tests.programs import Program, start
 from tests.waiting import eventually
 
 T = TypeVar("T")
@@ -24,7 +23,7 @@ ENDS_WITHIN_S: Final = 120.0
 class Command:
     """`out` and `err` are the lines that came so far."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Program) -> None:
         self.out: list[str] = []
         self.err: list[str] = []
         self.process = process
@@ -84,11 +83,9 @@ async def command(
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PULSO_")}
     for name in ("WS", "USER", "SKIP_USER_INPUT"):
         clean.pop(name, None)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cli", *arguments,
-        cwd=REPOSITORY, env={**clean, **environ}, stdin=stdin, stdout=stdout, stderr=PIPE,
-        limit=1 << 20,
-    )  # fmt: skip
+    process = await start(
+        "cli", *arguments, environ={**clean, **environ}, stdin=stdin, stdout=stdout, stderr=PIPE, limit=1 << 20
+    )
     running = Command(process)
     try:
         yield running

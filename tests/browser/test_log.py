@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
+import os
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, expect
 
+from tests import programs
 from tests.browser.conftest import OpenBrowser
 from tests.browser.people import Person, register
-from tests.conftest import REPOSITORY, Stack
+from tests.conftest import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -30,8 +30,8 @@ async def admins_browser(stack: Stack, open_browser: OpenBrowser, **options: obj
     account = {"name": bruno.name, "username": bruno.username, "email": bruno.email, "password": "a long password"}
     answer = await context.request.post(f"{stack.url}/api/auth/register", data=account)
     assert answer.ok
-    command = ("-m", "cli", "user", "promote", bruno.username, "--data", str(stack.data))
-    process = await asyncio.create_subprocess_exec(sys.executable, *command, cwd=REPOSITORY)
+    command = ("user", "promote", bruno.username, "--data", str(stack.data))
+    process = await programs.start("cli", *command, environ=os.environ)
     assert await process.wait() == 0
     login = {"username": bruno.username, "password": "a long password"}
     answer = await context.request.post(f"{stack.url}/api/auth/login", data=login)

@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 
 from pulso.settings import KitSettings
-from tests.conftest import REPOSITORY, free_port
+from tests import programs
+from tests.conftest import free_port
 from tests.services.sales.conftest import Shop, shop_on
 from tests.services.sales.made import append, sale
 from tests.waiting import eventually, in_own_task
@@ -32,7 +33,7 @@ LIFETIMES = 3
 
 @dataclass
 class Collecting:
-    process: asyncio.subprocess.Process
+    process: programs.Program
     db: Path
 
     def ids(self) -> list[str]:
@@ -56,9 +57,9 @@ class Collecting:
 @contextlib.asynccontextmanager
 async def collecting(url: str, db: Path, *options: str, **settings: str) -> AsyncIterator[Collecting]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PULSO_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cli", "collect", "--url", url, "--db", str(db), *options,
-        cwd=REPOSITORY, env={**clean, **settings}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    process = await programs.start(
+        "cli", "collect", "--url", url, "--db", str(db), *options,
+        environ={**clean, **settings}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
         yield Collecting(process, db)
@@ -244,9 +245,9 @@ async def test_on_a_terminal_there_is_one_line_that_moves(shop: Shop, db: Path) 
     await eventually(lambda: _served(shop, 7))
     own, theirs = pty.openpty()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PULSO_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cli", "collect", "--url", shop.url, "--db", str(db), "--once",
-        cwd=REPOSITORY, env={**clean, "TERM": "xterm"}, stdout=theirs, stderr=theirs,
+    process = await programs.start(
+        "cli", "collect", "--url", shop.url, "--db", str(db), "--once",
+        environ={**clean, "TERM": "xterm"}, stdout=theirs, stderr=theirs,
     )  # fmt: skip
     os.close(theirs)
     assert await process.wait() == 0
@@ -267,7 +268,7 @@ async def test_a_reader_that_goes_ends_it_quietly_and_loses_nothing(shop: Shop, 
     append(shop.source, *[sale() for _ in range(5)])
     async with collecting(shop.url, db, "--json") as run:
         await run.has(5)
-        run.process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]  # as `| head` does
+        run.process.read_no_more()  # as `| head` does
         append(shop.source, sale())
         assert await run.process.wait() == 0
         assert run.process.stderr is not None

@@ -8,8 +8,6 @@ import json
 import os
 import re
 import signal
-import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,8 @@ from typing import IO, Final
 
 import aiohttp
 
-from tests.conftest import REPOSITORY, free_port
+from tests import programs
+from tests.conftest import free_port
 from tests.redis_server import RedisServer
 from tests.waiting import at_most, eventually
 
@@ -57,7 +56,7 @@ class Program:
             **({"PULSO_PORT": str(self.port), "PULSO_HOST": place.address} if service == "gateway" else {}),
         }
         self._http = http
-        self._process: Process | None = None
+        self._process: programs.Program | None = None
 
     @property
     def url(self) -> str:
@@ -216,16 +215,10 @@ async def deployed(
 
 async def spawn(
     service: str, settings: Mapping[str, str], errors: IO[bytes] | int, *, inside: Sequence[str] = ()
-) -> Process:
+) -> programs.Program:
     """`python -m services.<service>` with these PULSO_* settings and no others."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PULSO_")}
-    return await asyncio.create_subprocess_exec(
-        *inside, sys.executable, "-m", f"services.{service}",
-        cwd=REPOSITORY,
-        env={**clean, **settings},
-        stdin=asyncio.subprocess.DEVNULL,
-        stderr=errors,
-    )  # fmt: skip
+    return await programs.start(f"services.{service}", environ={**clean, **settings}, stderr=errors, inside=inside)
 
 
 def _is_fault(line: str) -> bool:

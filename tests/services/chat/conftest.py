@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +26,8 @@ from services.chat.__main__ import service as chat_service
 from services.chat.state import Chat, open_chat
 from services.gateway.app import serve_gateway
 from services.settings import AuthSettings, ChatSettings, GatewaySettings
-from tests.conftest import REPOSITORY, free_port
+from tests import programs
+from tests.conftest import free_port
 from tests.services.gateway.conftest import PEPPER, Client
 from tests.waiting import eventually
 
@@ -138,12 +138,10 @@ class Process:
             "PULSO_OPS_PORT": "0",
             "PULSO_LOG_FORMAT": "pretty",
         }
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: programs.Program | None = None
 
     async def start(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.chat", cwd=REPOSITORY, env=self._environ
-        )
+        self._process = await programs.start("services.chat", environ=self._environ)
 
     async def kill(self) -> None:
         """As with -9: nothing is said to anybody."""

@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -27,7 +26,7 @@ from pulso.settings import KitSettings
 from services.gateway.journal import SPOOLS, Journal
 from services.journal.__main__ import service
 from services.settings import JournalSettings
-from tests.conftest import REPOSITORY
+from tests import programs
 from tests.waiting import eventually, in_own_task
 
 ADMIN: Final = Caller("u_admin", "Bruno", "admin")
@@ -159,14 +158,13 @@ class Process:
 
     def __init__(self, kit: KitSettings) -> None:
         self._kit = kit
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: programs.Program | None = None
 
     async def start(self) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PULSO_")}
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.journal",
-            cwd=REPOSITORY,
-            env={
+        self._process = await programs.start(
+            "services.journal",
+            environ={
                 **clean,
                 "PULSO_REDIS_URL": self._kit.redis_url,
                 "PULSO_REDIS_PREFIX": self._kit.redis_prefix,
@@ -174,7 +172,7 @@ class Process:
                 "PULSO_OPS_PORT": "0",
             },
             stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
+        )
 
     async def kill(self) -> None:
         """As with -9: nothing is said to anybody."""

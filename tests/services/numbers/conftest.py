@@ -6,10 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
 import pytest
@@ -27,12 +25,11 @@ from services.numbers import contract
 from services.numbers.__main__ import service
 from services.numbers.contract import Number, SetValue, Value, ValueAndStep
 from services.settings import NumbersSettings
+from tests import programs
 from tests.waiting import eventually, in_own_task
 
 Req = TypeVar("Req")
 Res = TypeVar("Res")
-
-REPOSITORY: Final = Path(__file__).parents[3]
 
 
 class Gateway:
@@ -127,7 +124,7 @@ async def gateway(kit: KitSettings) -> AsyncIterator[Gateway]:
 class Process:
     """`python -m services.numbers`, for real."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: programs.Program) -> None:
         self._process = process
 
     async def kill(self) -> None:
@@ -139,10 +136,9 @@ class Process:
 @contextlib.asynccontextmanager
 async def process(kit: KitSettings, *, shards: int = 1) -> AsyncIterator[Process]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PULSO_")}
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.numbers",
-        cwd=REPOSITORY,
-        env={
+    running = await programs.start(
+        "services.numbers",
+        environ={
             **clean,
             "PULSO_REDIS_URL": kit.redis_url,
             "PULSO_REDIS_PREFIX": kit.redis_prefix,
@@ -151,7 +147,7 @@ async def process(kit: KitSettings, *, shards: int = 1) -> AsyncIterator[Process
             "PULSO_NUMBERS_SHARDS": str(shards),
             "PULSO_LOG_FORMAT": "pretty",
         },
-    )  # fmt: skip
+    )
     try:
         yield Process(running)
     finally:

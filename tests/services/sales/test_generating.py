@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
 import random
 import subprocess
-import sys
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,7 @@ from services.sales.lines import Line
 from services.sales.rules import record_of
 from services.sales.uuid7 import Uuid7
 from services.sales.writing import MADE_UP_FOR_S, append, write_steadily
-from tests.conftest import REPOSITORY
+from tests import programs
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -130,9 +129,9 @@ async def test_a_renamed_file_is_left_alone(tmp_path: Path) -> None:
 
 async def test_several_generators_may_write_to_one_file(tmp_path: Path) -> None:
     path = tmp_path / "sales.jsonl"
-    command = (sys.executable, "-m", "cli", "generate", "--out", str(path), "--every", "0.001", "--count", "300")
+    command = ("cli", "generate", "--out", str(path), "--every", "0.001", "--count", "300")
     processes = [
-        await asyncio.create_subprocess_exec(*command, "--burst", "7", cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+        await programs.start(*command, "--burst", "7", environ=os.environ, stdout=subprocess.DEVNULL)
         for _ in range(3)
     ]
     assert [await process.wait() for process in processes] == [0, 0, 0]

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from pulso.settings import KitSettings
-from tests.conftest import REPOSITORY
+from tests import programs
 from tests.services.sales.conftest import gateway_on
 from tests.services.sales.made import line, sale
 
@@ -22,7 +22,7 @@ KILLS = 5
 
 
 @contextlib.asynccontextmanager
-async def process(kit: KitSettings) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(kit: KitSettings) -> AsyncIterator[programs.Program]:
     """`python -m services.sales`, killed at the end."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PULSO_")}
     settings = {
@@ -31,10 +31,9 @@ async def process(kit: KitSettings) -> AsyncIterator[asyncio.subprocess.Process]
         "PULSO_DATA": str(kit.data),
         "PULSO_OPS_PORT": "0",
     }
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.sales", cwd=REPOSITORY, env={**clean, **settings},
-        stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+    running = await programs.start(
+        "services.sales", environ={**clean, **settings}, stderr=asyncio.subprocess.DEVNULL
+    )
     try:
         yield running
     finally:
