@@ -11,8 +11,6 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from pulso.party import Connected, connected
 from pulso.settings import KitSettings
 from tests.alone import Turns
 from tests.cases import Tables
+from tests.programs import Waited
 from tests.redis_server import RedisServer, await_line
 from tests.waiting import in_own_task
 
@@ -141,14 +140,8 @@ def run_stack(
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PULSO_")}
     log_path = folder / "log"
     with log_path.open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cli", *command],
-            cwd=REPOSITORY,
-            env={**clean, "PULSO_UPLOADS": str(folder / "uploads"), **settings},
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
+        environ = {**clean, "PULSO_UPLOADS": str(folder / "uploads"), **settings}
+        process = Waited("cli", *command, environ=environ, stderr=log)
     try:
         assert process.stdout is not None
         try:
@@ -162,6 +155,7 @@ def run_stack(
             process.wait(STACK_STOPS_WITHIN_S)
         finally:
             process.kill()
+            process.wait()
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -10,11 +10,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Final
+
+from tests.waiting import PATIENCE_S
 
 REPOSITORY: Final = Path(__file__).parents[1]
 File = IO[bytes] | int | None
@@ -109,6 +114,85 @@ async def start(
     `limit` is the length of the longest line that can be read from it. `inside` is a command that runs others in
     another place.
     """
+    wire, (to_it, from_it, complaints) = _asked_for(
+        module, arguments, environ, (stdin, stdout, stderr), inside=inside
+    )
+    _, program = await asyncio.get_running_loop().create_unix_connection(Program, sock=wire)
+    await program.begins(to_it, from_it, complaints, limit=limit)
+    return program
+
+
+class Waited:
+    """As a `subprocess.Popen` of text is, for tests that wait without a loop."""
+
+    def __init__(
+        self, module: str, *arguments: str, environ: Mapping[str, str], stdout: File = PIPE, stderr: File = PIPE
+    ) -> None:
+        wire, (_, out, err) = _asked_for(module, arguments, environ, (DEVNULL, stdout, stderr))
+        self.stdout, self.stderr = (None if end is None else TextIOWrapper(end, "utf-8") for end in (out, err))
+        self.returncode: int | None = None
+        self._wire = wire
+        self.pid = int(self._told())
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Raises `TimeoutError` where it has not ended by then."""
+        if self.returncode is None:
+            self._wire.settimeout(timeout)
+            self.returncode = int(self._told())
+            self._wire.close()
+        return self.returncode
+
+    def communicate(self, timeout: float = PATIENCE_S) -> tuple[str, str]:
+        """All that it says, once it has ended. It is killed where it has not by then."""
+        too_late = threading.Timer(timeout, self.kill)
+        too_late.start()
+        try:
+            with ThreadPoolExecutor(1) as other:
+                complaint = other.submit(_text_of, self.stderr)
+                said = _text_of(self.stdout)
+                self.wait()
+                return said, complaint.result()
+        finally:
+            too_late.cancel()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Nothing is done where it was waited for already."""
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill it, if it still runs, and leave nothing open."""
+        self.kill()
+        self.wait()
+        for end in (self.stdout, self.stderr):
+            if end is not None:
+                end.close()
+
+    def _told(self) -> bytes:
+        line = b""
+        while not line.endswith(b"\n"):
+            more = self._wire.recv(1)
+            assert more, "the fork server has ended"
+            line += more
+        return line
+
+
+def _asked_for(
+    module: str,
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    files: Sequence[File],
+    *,
+    inside: Sequence[str] = (),
+) -> tuple[socket.socket, list[End]]:
+    """What tells of a program that will run, and our ends of its files."""
     differs = {name for name in {*environ, *os.environ} if environ.get(name) != os.environ.get(name)}
     anew = inside or any(name.startswith(READ_BY_THE_LOADER) for name in differs)
     wanted = {
@@ -118,15 +202,12 @@ async def start(
         "cwd": str(REPOSITORY),
         "environ": dict(environ),
     }
-    loop = asyncio.get_running_loop()
     ours, wire = socket.socketpair()
     with wire, contextlib.ExitStack() as theirs:
-        ends = [_end(file, number, theirs) for number, file in enumerate((stdin, stdout, stderr))]
+        ends = [_end(file, number, theirs) for number, file in enumerate(files)]
         socket.send_fds(_server(), [b"."], [wire.fileno()])
         socket.send_fds(ours, [json.dumps(wanted).encode(), b"\n"], [given for given, _ in ends])
-    _, program = await loop.create_unix_connection(Program, sock=ours)
-    await program.begins(*(own for _, own in ends), limit=limit)
-    return program
+    return ours, [own for _, own in ends]
 
 
 def _end(wanted: File, number: int, theirs: contextlib.ExitStack) -> tuple[int, End]:
@@ -135,7 +216,7 @@ def _end(wanted: File, number: int, theirs: contextlib.ExitStack) -> tuple[int, 
         return number, None
     if wanted == PIPE:
         reading, writing = os.pipe()
-        given, own = (reading, open(writing, "wb")) if number == 0 else (writing, open(reading, "rb"))
+        given, own = (reading, os.fdopen(writing, "wb")) if number == 0 else (writing, os.fdopen(reading, "rb"))
         theirs.callback(os.close, given)
         return given, own
     if wanted == DEVNULL:
@@ -156,6 +237,10 @@ async def _writer(end: IO[bytes]) -> asyncio.StreamWriter:
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, end)
     return asyncio.StreamWriter(transport, protocol, None, loop)
+
+
+def _text_of(stream: IO[str] | None) -> str:
+    return "" if stream is None else stream.read()
 
 
 async def _all_of(stream: asyncio.StreamReader | None) -> bytes:

@@ -9,13 +9,17 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
-from typing import IO, Final
+from typing import IO, Final, Protocol
 
 from redis import Redis
 
 from cli.embedded_redis import find_server
 
 START_TIMEOUT_S: Final = 60.0
+
+
+class Killable(Protocol):
+    def kill(self) -> None: ...
 
 
 class RedisServer:
@@ -78,7 +82,7 @@ class RedisServer:
             self._process = None
 
 
-def await_line(process: subprocess.Popen[str], output: IO[str], awaited: str, timeout_s: float) -> str:
+def await_line(process: Killable, output: IO[str], awaited: str, timeout_s: float) -> str:
     """The first line with `awaited` in it; what comes after is read away, so that the process never waits."""
     said: list[str] = []
     too_late = threading.Timer(timeout_s, process.kill)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
+from asyncio.subprocess import PIPE
 
 import pytest
 from playwright.async_api import Page, expect
 
+from tests import programs
 from tests.browser.conftest import OpenBrowser
 from tests.browser.people import Person, register
-from tests.conftest import REPOSITORY, Stack
+from tests.conftest import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -18,11 +19,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def open_as_admin(page: Page, stack: Stack) -> None:
     person = Person(name="Ana Admin")
     await register(page, stack.url, person)
-    promoted = subprocess.run(
-        [sys.executable, "-m", "cli", "user", "promote", person.username, "--data", str(stack.data)],
-        cwd=REPOSITORY, check=True, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert "is an admin" in promoted.stdout
+    command = ("user", "promote", person.username, "--data", str(stack.data))
+    promoted = await programs.start("cli", *command, environ=os.environ, stdout=PIPE)
+    said, _ = await promoted.communicate()
+    assert b"is an admin" in said
     await page.goto(f"{stack.url}/ops")
     await expect(page.get_by_test_id("gateway")).to_be_visible()
 

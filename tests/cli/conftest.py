@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -14,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from cli.data_folder import DataFolder, opened
+from tests.programs import Waited
 
-REPOSITORY = Path(__file__).parents[2]
-
-Pulso = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
+Pulso = Callable[..., AbstractContextManager[Waited]]
 
 
 @pytest.fixture
@@ -39,19 +36,9 @@ def pulso() -> Pulso:
     """Run `pulso` with these arguments and PULSO_* settings; it is killed at the end if it still runs."""
 
     @contextlib.contextmanager
-    def run(*arguments: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    def run(*arguments: str, **settings: str) -> Iterator[Waited]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PULSO_")}
-        with subprocess.Popen(
-            [sys.executable, "-m", "cli", *arguments],
-            cwd=REPOSITORY,
-            env={**clean, **settings},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            try:
-                yield process
-            finally:
-                process.kill()
+        with contextlib.closing(Waited("cli", *arguments, environ={**clean, **settings})) as process:
+            yield process
 
     return run

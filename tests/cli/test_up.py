@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -21,6 +20,7 @@ import pytest
 from cli.data_folder import DataFolder, opened
 from cli.ports import free_ports
 from tests.cli.conftest import Pulso
+from tests.programs import Waited
 from tests.redis_server import await_line
 from tests.waiting import eventually
 
@@ -39,7 +39,7 @@ def _flags(data: Path, *more: str) -> tuple[str, ...]:
     return ("up", "--port", str(port), "--ops-port", str(ops_port), "--data", str(data), *more)
 
 
-def _await_ready(process: subprocess.Popen[str]) -> str:
+def _await_ready(process: Waited) -> str:
     """The URL that it says it is ready at."""
     assert process.stdout
     assert process.stderr
@@ -64,7 +64,7 @@ def _status(url: str) -> int:
         return status
 
 
-def _programs(process: subprocess.Popen[str], name: str) -> list[int]:
+def _programs(process: Waited, name: str) -> list[int]:
     found = []
     for child in psutil.Process(process.pid).children():
         with contextlib.suppress(psutil.Error):  # it ended meanwhile
