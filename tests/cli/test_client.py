@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.admission import admitted
 from tests.commands import Command, command
 from tests.conftest import Stack
 from tests.waiting import eventually
@@ -36,7 +37,7 @@ async def registered(http: aiohttp.ClientSession, username: str) -> str:
     wanted = {
         "name": username.title(), "username": username, "email": f"{username}@example.com", "password": PASSWORD
     }  # fmt: skip
-    async with http.post("/api/auth/register", json=wanted) as response:
+    async with admitted(http, "/api/auth/register", json=wanted) as response:
         body: dict[str, Any] = await response.json()
         assert response.status == 200, body
         return str(body["access_token"])
@@ -125,7 +126,7 @@ async def test_it_signs_in_with_a_password_and_ends_with_its_session(
     async with command("client", "--json", WS=stack.url, USER="bruno", PULSO_PASSWORD=PASSWORD) as client:
         (connected,) = await client.until(lambda: client.of_type("connected"))
         assert (connected["user"]["name"], connected["user"]["kind"]) == ("Bruno", "user")
-        async with http.post("/api/auth/login", json={"username": "bruno", "password": PASSWORD}) as response:
+        async with admitted(http, "/api/auth/login", json={"username": "bruno", "password": PASSWORD}) as response:
             token = (await response.json())["access_token"]
         async with http.post("/api/auth/logout-all", headers={"Authorization": f"Bearer {token}"}) as response:
             assert response.status == 200

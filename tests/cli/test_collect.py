@@ -22,6 +22,7 @@ import pytest
 
 from pulso.settings import KitSettings
 from tests import programs
+from tests.admission import admitted
 from tests.conftest import free_port
 from tests.services.sales.conftest import Shop, shop_on
 from tests.services.sales.made import append, sale
@@ -89,7 +90,7 @@ async def shop(kit: KitSettings) -> AsyncIterator[Shop]:
 
 
 async def register(shop: Shop) -> str:
-    async with shop.http.post(f"{shop.url}/api/auth/register", json=ANA) as response:
+    async with admitted(shop.http, f"{shop.url}/api/auth/register", json=ANA) as response:
         assert response.status == 200
         return str((await response.json())["access_token"])
 

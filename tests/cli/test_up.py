@@ -19,6 +19,7 @@ import pytest
 
 from cli.data_folder import DataFolder, opened
 from cli.ports import free_ports
+from tests.admission import admitted
 from tests.cli.conftest import Pulso
 from tests.programs import Waited
 from tests.redis_server import await_line
@@ -121,7 +122,7 @@ async def test_files_go_up_through_nginx_and_come_down_from_it(pulso: Pulso, dat
         url = _await_ready(process)
         ana = {"name": "Ana", "username": "ana", "email": "ana@example.com", "password": "a password"}
         async with aiohttp.ClientSession(url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
-            async with http.post("/api/auth/register", json=ana) as answer:
+            async with admitted(http, "/api/auth/register", json=ana) as answer:
                 assert answer.status == 200
             async with http.post("/api/chat/files", data=_form(picture, b"<script>")) as answer:
                 assert answer.status == 201

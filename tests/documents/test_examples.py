@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.admission import admitted
 from tests.conftest import Stack
 from tests.documents.conftest import JSON, Document, check, resolved, signed_in
 from tests.services.gateway.conftest import Client
@@ -185,5 +186,5 @@ def _check_told(client: Client, asyncapi: Document) -> None:
 
 
 async def _guest(http: aiohttp.ClientSession) -> str:
-    async with http.post("/api/auth/guest") as answer:
+    async with admitted(http, "/api/auth/guest") as answer:
         return str((await answer.json())["access_token"])

@@ -17,6 +17,7 @@ import socketio
 from socketio.exceptions import BadNamespaceError as NotConnected
 from socketio.exceptions import ConnectionError as Refused
 
+from tests.admission import admitted
 from tests.waiting import eventually
 
 ANSWERED_WITHIN_S: Final = 20.0
@@ -157,7 +158,7 @@ class Person:
 
 
 async def guest(http: aiohttp.ClientSession, url: str, name: str) -> Person:
-    async with http.post(f"{url}/api/auth/guest", json={"name": name}) as response:
+    async with admitted(http, f"{url}/api/auth/guest", json={"name": name}) as response:
         body = await response.json()
         assert response.status == 200, body
         return Person(http, name, body["access_token"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.admission import admitted
 from tests.faults.deployment import Deployment, Program
 from tests.services.chat.conftest import Tab
 from tests.waiting import at_most, eventually
@@ -44,7 +45,7 @@ class Chat:
 
 async def token_of(deployment: Deployment, url: str, name: str) -> str:
     form = {"name": name, "username": name, "email": f"{name}@example.com", "password": "a password"}
-    async with deployment.http.post(f"{url}/api/auth/register", json=form) as response:
+    async with admitted(deployment.http, f"{url}/api/auth/register", json=form) as response:
         assert response.status == 200
         return str((await response.json())["access_token"])
 

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.admission import admitted
 from tests.faults.deployment import Deployment, Program
 from tests.faults.people import Person, crowd
 from tests.waiting import eventually
@@ -107,7 +108,7 @@ async def town(deployment: Deployment) -> AsyncIterator[Town]:
         "email": "bruno@example.com",
         "password": "correct horse battery",
     }
-    async with deployment.http.post(f"{urls[0]}/api/auth/register", json=bruno) as response:
+    async with admitted(deployment.http, f"{urls[0]}/api/auth/register", json=bruno) as response:
         admin = (await response.json())["access_token"]
     async with crowd(deployment.http, urls, PEOPLE) as people:
         yield Town(deployment, journal, gateways, [Talk(person, []) for person in people], admin)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from tests.admission import admitted
 from tests.faults.conftest import PEOPLE, Pulso
 from tests.faults.deployment import Deployment
 from tests.faults.people import Person, crowd, everybody_acked, more_acks, nothing_is_lost, under_load
@@ -133,7 +134,7 @@ async def served_again(pulso: Pulso) -> None:
             return False
 
     async def once(url: str) -> None:
-        async with pulso.deployment.http.post(f"{url}/api/auth/guest", json={}) as response:
+        async with admitted(pulso.deployment.http, f"{url}/api/auth/guest", json={}) as response:
             token = (await response.json())["access_token"]
         await eventually(lambda: stands(url, token))
 

@@ -27,6 +27,7 @@ from services.chat.state import Chat, open_chat
 from services.gateway.app import serve_gateway
 from services.settings import AuthSettings, ChatSettings, GatewaySettings
 from tests import programs
+from tests.admission import admitted
 from tests.conftest import free_port
 from tests.services.gateway.conftest import PEPPER, Client
 from tests.waiting import eventually
@@ -114,13 +115,13 @@ class Place:
     async def person(self, name: str) -> Person:
         username = f"{name.lower()}{next(_numbers)}"
         form = {"name": name, "username": username, "email": f"{username}@example.com", "password": "a password"}
-        async with self.http.post(f"{self.urls[0]}/api/auth/register", json=form) as response:
+        async with admitted(self.http, f"{self.urls[0]}/api/auth/register", json=form) as response:
             body = await response.json()
             assert response.status == 200, body
         return Person(self, name, body["user"]["id"], body["access_token"], self.http)
 
     async def guest(self) -> Person:
-        async with self.http.post(f"{self.urls[0]}/api/auth/guest", json={"name": "Rui"}) as response:
+        async with admitted(self.http, f"{self.urls[0]}/api/auth/guest", json={"name": "Rui"}) as response:
             body = await response.json()
         return Person(self, "Rui", body["user"]["id"], body["access_token"], self.http)
 

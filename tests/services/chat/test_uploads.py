@@ -13,14 +13,15 @@ import pytest
 
 from pulso.settings import KitSettings
 from services.gateway import upload_folder, uploads
+from tests.rows import rows
 from tests.services.chat.conftest import MB, Person, Place, place_of
 from tests.waiting import eventually
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452") + b"\0" * 40
 
 
-@pytest.mark.parametrize(
-    ("hostile", "shown"),
+@rows(
+    "hostile, shown",
     [
         ("../../etc/passwd", "passwd"),
         ("..\\..\\boot.ini", "boot.ini"),
@@ -34,11 +35,11 @@ PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452") + b"\0" * 40
     ],
 )
 async def test_a_hostile_name_is_only_ever_shown(place: Place, hostile: str, shown: str) -> None:
-    ana = await place.person("Ana")
+    ana, before = await place.person("Ana"), {*place.uploaded()}
     status, body = await ana.upload((hostile, PNG))
     assert status == 201
     assert body["files"][0]["name"] == shown
-    (path,) = place.uploaded()
+    (path,) = {*place.uploaded()} - before
     assert path.name.startswith("chat-")
     assert path.suffix == ".png"
 
@@ -71,8 +72,8 @@ async def test_a_user_has_so_much_room_and_no_more_however_uploads_race(kit: Kit
         assert (await rui.upload(("mine", half)))[0] == 201
 
 
-@pytest.mark.parametrize(
-    ("content_type", "data"),
+@rows(
+    "content_type, data",
     [
         ("application/json", b"{}"),
         ("multipart/form-data", b"x"),

@@ -18,6 +18,7 @@ from services.auth.__main__ import service as auth_service
 from services.gateway.app import serve_gateway
 from services.numbers.__main__ import service as numbers_service
 from services.settings import AuthSettings, GatewaySettings, NumbersSettings
+from tests.admission import admitted
 from tests.conftest import free_port
 from tests.patient_client import PatientClient
 from tests.waiting import eventually
@@ -107,7 +108,7 @@ async def room(kit: KitSettings) -> AsyncIterator[Room]:
 
 async def token_of(visitor: aiohttp.ClientSession, name: str = "Rui") -> str:
     """Become a guest; the access token."""
-    async with visitor.post("/api/auth/guest", json={"name": name}) as response:
+    async with admitted(visitor, "/api/auth/guest", json={"name": name}) as response:
         body = await response.json()
         assert response.status == 200, body
         return str(body["access_token"])

@@ -14,6 +14,7 @@ import pytest
 from pulso.lease import redis_client
 from pulso.settings import KitSettings
 from services.gateway.contract import Record
+from tests.rows import rows
 from tests.services.gateway.conftest import Client, Room, room_of, token_of
 from tests.waiting import eventually
 
@@ -38,7 +39,7 @@ async def test_a_value_is_acknowledged_and_kept_for_the_next_connection(room: Ro
         assert await client.hears("numbers:value") == {"value": 37, "step": drawn["number"]}
 
 
-@pytest.mark.parametrize(
+@rows(
     "payload",
     [100, -1, {"value": 100}, {"value": -1}, {"value": 1.5}, {"value": True}, {"value": "5"}, {"value": None},
      {}, {"value": 1, "more": 2}, [], [1], "x", None, {"value": 2**63}, {"value": [1]}],
@@ -49,9 +50,7 @@ async def test_bad_values_are_refused(client: Client, payload: Any) -> None:
     assert answer["error"]["message"]
 
 
-@pytest.mark.parametrize(
-    "event", ["nobody:home", "connect_error", "disconnecting", "__proto__", "numbers:connected", "auth:resolve"]
-)
+@rows("event", ["nobody:home", "connect_error", "disconnecting", "__proto__", "numbers:connected", "auth:resolve"])
 async def test_unknown_and_internal_events_are_not_found(client: Client, event: str) -> None:
     assert (await client.call(event, {}))["error"]["code"] == "not_found"
 
@@ -78,7 +77,7 @@ async def test_events_beyond_the_rate_are_refused_and_the_socket_lives(kit: KitS
     assert 8 <= len(refused) <= 11
 
 
-@pytest.mark.parametrize(
+@rows(
     "frame",
     ["", "9", "4", "49", "4x", "42", "42{", "42[", "42[]", "42[1]", '42[{"a":1}]', "4215[NaN]", "450-[", "43[]",
      '42/elsewhere,["numbers:set",{}]', "44{}", "4451-", '40/elsewhere,{}', "\ud83d",
@@ -154,9 +153,7 @@ async def test_http_answers_as_the_socket_does(room: Room) -> None:
                     assert set((await response.json())["error"]) >= {"code", "message"}
 
 
-@pytest.mark.parametrize(
-    "body", [b"[", b"\xff\xfe", b"[" * 50_000, b"null", b'"x"', b'{"value":1e999}', b'{"value":NaN}']
-)
+@rows("body", [b"[", b"\xff\xfe", b"[" * 50_000, b"null", b'"x"', b'{"value":1e999}', b'{"value":NaN}'])
 async def test_bad_bodies_are_refused(room: Room, body: bytes) -> None:
     async with room.visitor() as visitor:
         await token_of(visitor)

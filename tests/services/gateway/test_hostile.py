@@ -23,6 +23,7 @@ from services.gateway.limits import Turns
 from services.gateway.responses import HSTS
 from tests.raw_http import ask, at, connected
 from tests.raw_websocket import masked
+from tests.rows import rows
 from tests.services.gateway.conftest import Room, room_of, token_of
 from tests.waiting import PATIENCE_S, eventually
 
@@ -54,7 +55,7 @@ async def raw_socket(room: Room) -> AsyncIterator[aiohttp.ClientWebSocketRespons
             yield opened
 
 
-@pytest.mark.parametrize(
+@rows(
     "request_bytes",
     [
         post(JSON + "Content-Length: 2\r\nContent-Length: 3\r\n", b"{}x"),

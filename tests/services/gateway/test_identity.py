@@ -14,6 +14,7 @@ from pulso.message import Tell
 from pulso.party import connected
 from pulso.settings import KitSettings
 from services.auth.contract import SESSIONS_ENDED
+from tests.admission import admitted
 from tests.patient_client import PatientClient
 from tests.services.gateway.conftest import Room, cookie_of, room_of, token_of
 from tests.waiting import eventually, in_own_task
@@ -69,7 +70,7 @@ async def test_a_cookie_counts_only_from_a_page_of_ours(room: Room, transport: s
 
 async def test_registering_signs_in_and_the_cookie_works_on_another_gateway(room: Room) -> None:
     async with room.visitor() as visitor:
-        async with visitor.post("/api/auth/register", json=ACCOUNT) as response:
+        async with admitted(visitor, "/api/auth/register", json=ACCOUNT) as response:
             body = await response.json()
             assert response.status == 200, body
             assert set(body) == {"user", "access_token", "expires_in"}
@@ -78,7 +79,7 @@ async def test_registering_signs_in_and_the_cookie_works_on_another_gateway(room
         async with visitor.get(f"{room.urls[1]}/api/auth/me") as response:
             me = await response.json()
             assert (me["name"], me["kind"], me["email"]) == ("Ana", "user", "ana@example.com")
-        async with visitor.post("/api/auth/register", json=ACCOUNT) as response:
+        async with admitted(visitor, "/api/auth/register", json=ACCOUNT) as response:
             assert response.status == 409
             assert (await response.json())["error"]["code"] == "conflict"
 
@@ -89,7 +90,7 @@ async def test_a_guest_who_registers_keeps_the_number_and_nobody_else_has_a_hold
         stolen = {"Cookie": cookie_of(visitor)}
         async with room.client(auth={"token": token}) as client:
             await client.call("numbers:set", {"value": 37})
-            async with visitor.post("/api/auth/register", json=ACCOUNT) as response:
+            async with admitted(visitor, "/api/auth/register", json=ACCOUNT) as response:
                 account = await response.json()
                 assert response.status == 200, account
             assert await client.hears("session:ended") == {"reason": "registered"}
@@ -103,7 +104,7 @@ async def test_a_guest_who_registers_keeps_the_number_and_nobody_else_has_a_hold
 
 async def test_logout_ends_the_sessions_sockets_on_every_gateway_and_refuses_its_tokens(room: Room) -> None:
     async with room.visitor() as visitor, room.visitor() as stranger:
-        async with visitor.post("/api/auth/register", json=ACCOUNT) as response:
+        async with admitted(visitor, "/api/auth/register", json=ACCOUNT) as response:
             token = (await response.json())["access_token"]
         other = await token_of(stranger)
         async with (
@@ -130,10 +131,10 @@ async def test_logout_ends_the_sessions_sockets_on_every_gateway_and_refuses_its
 
 async def test_logout_all_ends_every_session_of_the_user(room: Room) -> None:
     async with room.visitor() as phone, room.visitor(1) as laptop:
-        async with phone.post("/api/auth/register", json=ACCOUNT) as response:
+        async with admitted(phone, "/api/auth/register", json=ACCOUNT) as response:
             phone_token = (await response.json())["access_token"]
         credentials = {"username": "ANA", "password": ACCOUNT["password"]}
-        async with laptop.post("/api/auth/login", json=credentials) as response:
+        async with admitted(laptop, "/api/auth/login", json=credentials) as response:
             assert response.status == 200
         async with laptop.get("/api/auth/sessions") as response:
             assert len((await response.json())["sessions"]) == 2
@@ -159,7 +160,7 @@ async def test_what_cannot_be_read_takes_no_ended_session_along(room: Room, kit:
 
 async def test_failed_logins_are_limited_by_account_and_address(kit: KitSettings) -> None:
     async with room_of(kit, 2, limit_logins_per_minute=3) as room, room.visitor() as visitor:
-        async with visitor.post("/api/auth/register", json=ACCOUNT) as response:
+        async with admitted(visitor, "/api/auth/register", json=ACCOUNT) as response:
             assert response.status == 200
         wrong = {"username": "ana", "password": "not this one"}
         for attempt in range(3):
@@ -176,7 +177,7 @@ async def test_failed_logins_are_limited_by_account_and_address(kit: KitSettings
 
 async def test_guests_can_be_switched_off(kit: KitSettings) -> None:
     async with room_of(kit, 1, guests=False) as room, room.visitor() as visitor:
-        async with visitor.post("/api/auth/guest") as response:
+        async with admitted(visitor, "/api/auth/guest") as response:
             assert response.status == 403
         async with visitor.get("/") as response:
             assert "pulso_session" not in response.cookies

@@ -10,6 +10,7 @@ from pulso.party import Connected
 from pulso.tracing import Origin
 from services.auth.contract import PROMOTE, Promotion
 from services.gateway import metrics
+from tests.admission import admitted
 from tests.services.gateway.conftest import Room, token_of
 from tests.waiting import eventually
 
@@ -70,7 +71,7 @@ async def test_a_socket_belongs_to_the_trace_that_it_came_with(
 async def test_a_promotion_reaches_open_sockets_and_cookies(room: Room, party: Connected) -> None:
     account = {"name": "Ana", "username": "ana", "email": "ana@example.com", "password": "long enough"}
     async with room.visitor() as visitor:
-        async with visitor.post("/api/auth/register", json=account) as response:
+        async with admitted(visitor, "/api/auth/register", json=account) as response:
             token = (await response.json())["access_token"]
 
         async def kind() -> str:

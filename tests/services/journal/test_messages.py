@@ -22,6 +22,7 @@ from services.journal.journal import Journal
 from services.journal.rows import readable, shown
 from services.journal.rules import filters_of, verdict
 from services.journal.store import MIGRATIONS, JournalStore
+from tests.rows import rows
 from tests.services.journal.conftest import Reader, reading, served, writing
 from tests.waiting import eventually
 
@@ -192,7 +193,7 @@ async def test_only_admins_may_read(reader: Reader) -> None:
         assert refused.value.code == ("unauthorized" if caller.kind == "anonymous" else "forbidden")
 
 
-@pytest.mark.parametrize(
+@rows(
     "request_",
     [{"limit": 0}, {"limit": 501}, {"direction": "up"}, {"after": -1}, {"since": "noon"}, {"since": "9999-99-99"},
      {"after": 9, "before": 9}, {"text": "x" * 201}, {"more": 1}, {"user": None}],

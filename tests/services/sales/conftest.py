@@ -27,6 +27,7 @@ from services.sales import contract
 from services.sales.__main__ import service
 from services.sales.contract import Records, RecordsRequest, Sale, SourceReport, Summary, SummaryRequest
 from services.settings import AuthSettings, GatewaySettings, SalesSettings
+from tests.admission import admitted
 from tests.conftest import free_port
 from tests.waiting import eventually, in_own_task
 
@@ -154,7 +155,7 @@ class Shop:
     http: aiohttp.ClientSession
 
     async def token(self) -> str:
-        async with self.http.post(f"{self.url}/api/auth/guest", json={}) as response:
+        async with admitted(self.http, f"{self.url}/api/auth/guest", json={}) as response:
             return str((await response.json())["access_token"])
 
     async def get(self, path: str, token: str | None = None, **headers: str) -> tuple[int, Any]:

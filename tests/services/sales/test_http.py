@@ -11,6 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.rows import rows
 from tests.services.sales.conftest import Shop
 from tests.services.sales.made import append, sale
 from tests.waiting import eventually
@@ -91,7 +92,7 @@ async def test_the_token_of_an_ended_session_is_refused_at_once(shop: Shop) -> N
     assert (await shop.get(RECORDS, token))[0] == 401
 
 
-@pytest.mark.parametrize(
+@rows(
     "query",
     [
         "after=junk", "after=%00", "limit=0", "limit=1001", "limit=-1", "limit=1.5", "limit=ten", "limit=",
