@@ -119,7 +119,7 @@ class Wire:
 
         What it says is read meanwhile: where a connection is reset the rest is lost.
         """
-        ending = asyncio.create_task(self.ended(within_s=20))
+        ending = asyncio.create_task(self.ended())
         with contextlib.suppress(ConnectionError):
             for _ in range(times // at_once):
                 self.send(data * at_once)
@@ -280,7 +280,7 @@ async def welcomed(target: Address, who: SignedIn, **how: Any) -> AsyncIterator[
     """As `opened`, connected with a token and greeted by the services."""
     async with opened(target, **how) as wire:
         wire.say(connect(who.token))
-        await wire.until('42["numbers:value"', within_s=10)
+        await wire.until('42["numbers:value"')
         yield wire
 
 

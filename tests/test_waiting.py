@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.alone import Turns
+from tests.alone import Kind, Turns
 from tests.stopwatch import Stopwatch
 from tests.waiting import PATIENCE_S, at_most, eventually
 
@@ -38,27 +38,40 @@ async def test_a_promise_that_is_not_kept_is_told() -> None:
 @pytest.fixture
 def workers() -> Iterator[tuple[Turns, Turns]]:
     run = secrets.token_hex(4)
-    both = Turns(run), Turns(run)
+    both = Turns(run, seats=2), Turns(run, seats=2)
     yield both
     for worker in both:
         worker.pytest_unconfigure()
 
 
-@pytest.mark.parametrize(("first", "second"), [(True, False), (False, True), (True, True)])
-def test_whoever_is_alone_waits_for_the_others_and_they_for_it(
-    workers: tuple[Turns, Turns], first: bool, second: bool
+@pytest.mark.parametrize("first", Kind)
+@pytest.mark.parametrize("second", Kind)
+def test_whoever_measures_waits_for_the_others_and_they_for_it(
+    workers: tuple[Turns, Turns], first: Kind, second: Kind
 ) -> None:
     one, other = workers
-    one.enter(alone=first)
+    together = first is second is not Kind.ALONE
+    one.enter(first)
     is_in = threading.Event()
-    coming = threading.Thread(target=lambda: (other.enter(alone=second), is_in.set()))
+    coming = threading.Thread(target=lambda: (other.enter(second), is_in.set()))
+    coming.start()
+    if not together:
+        assert not is_in.wait(SOME_S)
+        one.leave()
+    assert is_in.wait(PATIENCE_S)
+    coming.join()
+
+
+def test_where_all_seats_are_taken_the_next_waits_for_one() -> None:
+    run = secrets.token_hex(4)
+    one, other = Turns(run, seats=1), Turns(run, seats=1)
+    one.enter(Kind.QUIET)
+    is_in = threading.Event()
+    coming = threading.Thread(target=lambda: (other.enter(Kind.QUIET), is_in.set()))
     coming.start()
     assert not is_in.wait(SOME_S)
     one.leave()
     assert is_in.wait(PATIENCE_S)
     coming.join()
-
-
-def test_those_who_are_not_alone_run_at_once(workers: tuple[Turns, Turns]) -> None:
-    for worker in workers:
-        worker.enter(alone=False)
+    for worker in (one, other):
+        worker.pytest_unconfigure()

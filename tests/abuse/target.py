@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from tests.admission import AGAIN_S, MAY_BE_TRIED_AGAIN
 from tests.conftest import Stack
 
 MEBIBYTE: Final = 1 << 20
@@ -112,9 +113,16 @@ class Target:
         request = urllib.request.Request(
             f"{self.url}/api/auth/{route}", json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request) as answer:
-            found = json.load(answer)
-            cookie = _COOKIE.match(answer.headers["Set-Cookie"])
+        while True:
+            try:
+                with urllib.request.urlopen(request) as answer:
+                    found = json.load(answer)
+                    cookie = _COOKIE.match(answer.headers["Set-Cookie"])
+                break
+            except urllib.error.HTTPError as refused:
+                if refused.code not in MAY_BE_TRIED_AGAIN:
+                    raise
+                time.sleep(AGAIN_S)
         assert cookie is not None
         return Account(found["user"]["id"], found["user"]["name"], found["access_token"], cookie[0])
 

@@ -23,7 +23,7 @@ def account(**changed: Any) -> dict[str, Any]:
 
 async def sent(target: Target, route: str, body: Any) -> Answer:
     wanted = {name: body[name] for name in ("username", "password")} if route == "login" else body
-    return await ask(target, post(f"/api/auth/{route}", wanted), within_s=10)
+    return await ask(target, post(f"/api/auth/{route}", wanted))
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ async def test_uploads_that_race_the_quota_do_not_pass_it(target: Target, expect
 
     async def until_told(number: int) -> int:
         while True:
-            answer = await ask(target, upload(account, f'filename="{number}"', half), within_s=20)
+            answer = await ask(target, upload(account, f'filename="{number}"', half))
             if answer.status != 429:
                 return answer.status
             await asyncio.sleep(int(answer.headers["Retry-After"]) / 10)
@@ -170,7 +170,7 @@ async def test_an_upload_that_ends_at_99_percent_leaves_nothing_by(
     ],
 )
 async def test_a_file(target: Target, expect: Expect, size: int, status: int) -> None:
-    answer: Answer = await ask(target, upload(target.user(), 'filename="a"', bytes(size)), within_s=10)
+    answer: Answer = await ask(target, upload(target.user(), 'filename="a"', bytes(size)))
     expect(status, answer.status)
 
 

@@ -10,7 +10,7 @@ from tests.abuse.conftest import Expect
 from tests.abuse.polling import POLLING, is_alive, poll, polling, post
 from tests.abuse.target import Target
 from tests.raw_http import connected, request
-from tests.raw_websocket import PATH, Refused, handshake
+from tests.raw_websocket import PATH, WAITS_S, Refused, handshake
 from tests.waiting import eventually
 
 
@@ -51,7 +51,7 @@ async def test_a_post_in_chunks_that_is_too_large_is_answered(target: Target, ex
 async def test_two_polls_at_once(target: Target, expect: Expect) -> None:
     """The protocol has it so: the session is over, because one of the two is not its client's."""
     sid = await polling(target, target.guest())
-    answers = await asyncio.gather(*(poll(target, sid, within_s=10) for _ in range(2)))
+    answers = await asyncio.gather(*(poll(target, sid, within_s=WAITS_S) for _ in range(2)))
     statuses = sorted(answer.status for answer in answers)
     expect((400, False), (statuses[-1], await is_alive(target, sid)))
 

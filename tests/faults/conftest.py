@@ -91,7 +91,7 @@ class Pulso:
     def all(self) -> list[Program]:
         return [self.auth, self.numbers, *self.gateways]
 
-    async def become(self, *statuses: str, within_s: float) -> None:
+    async def become(self, *statuses: str, within_s: float | None = None) -> None:
         """Returns once every process has one of these statuses."""
         await asyncio.gather(*(program.becomes(*statuses, within_s=within_s) for program in self.all))
 

@@ -14,7 +14,7 @@ REFUSED_WITHIN_S = 2.0
 ANA = {"username": "ana", "password": "correct horse battery staple"}
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_without_auth_the_signed_in_go_on_and_logins_are_refused_at_once(pulso: Pulso) -> None:
     here, there = pulso.urls
     ana = await registered(pulso, here)
@@ -37,7 +37,7 @@ async def test_without_auth_the_signed_in_go_on_and_logins_are_refused_at_once(p
     assert await ana.set(40)
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_a_logout_holds_while_auth_is_away_and_after_every_process_was_killed(pulso: Pulso) -> None:
     here, there = pulso.urls
     ana = await registered(pulso, here)

@@ -59,7 +59,7 @@ async def room(deployment: Deployment) -> AsyncIterator[Chat]:
         yield room
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_members_at_a_killed_gateway_have_left_within_10_s_unless_they_came_back(room: Chat) -> None:
     rui, eva = [await token_of(room.deployment, room.gateways[0].url, name) for name in ("Rui", "Eva")]
     await room.tab(rui, 1)

@@ -81,4 +81,4 @@ async def test_it_tells_that_something_may_have_been_missed(pulso: Pulso) -> Non
         pulso.deployment.redis.restart()
         await client.until(lambda: client.events("session:resync"))
         assert len(client.of_type("connected")) == 1
-    await pulso.become("ready", within_s=10)
+    await pulso.become("ready")

@@ -52,7 +52,7 @@ async def clocks(deployment: Deployment) -> AsyncIterator[Clocks]:
         yield running
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_a_standby_ticks_within_5_s_when_the_active_instance_is_killed(clocks: Clocks) -> None:
     with Stopwatch() as watch:
         await clocks.active.kill()

@@ -17,7 +17,7 @@ UNREADY_WITHIN_S = 5.0
 STANDBY_SERVES_WITHIN_S = 10.0
 WELL_WITHIN_S = 10.0
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.quiet
 
 
 async def test_a_deaf_gateway_is_unready_within_5_s_and_tells_its_clients_of_the_gap(

@@ -24,7 +24,7 @@ STEADY_S = 2.5
 EXPECTED = {"the store failed", "shard not started"}
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_a_disk_that_takes_no_write_ends_the_shard_and_costs_nothing_that_was_acknowledged(
     pulso: Pulso, people: list[Person], chance: Random, report: Callable[[Case], None]
 ) -> None:

@@ -28,7 +28,7 @@ async def line(deployment: Deployment) -> AsyncIterator[Line]:
         yield line
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_a_gateway_that_cannot_speak_is_unready_and_tells_its_clients_when_it_can(
     deployment: Deployment, line: Line, chance: Random, report: Callable[[Case], None]
 ) -> None:
@@ -47,7 +47,7 @@ async def test_a_gateway_that_cannot_speak_is_unready_and_tells_its_clients_when
     report(case("a gateway whose words do not reach Redis", unready, well))
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_a_service_that_cannot_speak_is_unready_and_its_standby_serves(
     deployment: Deployment, line: Line, chance: Random, report: Callable[[Case], None]
 ) -> None:

@@ -36,7 +36,7 @@ async def test_no_acknowledged_value_is_lost_when_numbers_are_killed_and_started
     await all_goes_on(people, chance)
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_a_standby_serves_within_5_s_when_numbers_are_killed(
     pulso: Pulso, people: list[Person], chance: Random
 ) -> None:

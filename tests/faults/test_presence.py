@@ -66,7 +66,7 @@ async def room(deployment: Deployment) -> AsyncIterator[Room]:
         yield room
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_the_table_follows_a_clean_close_and_a_dirty_one_within_a_second(room: Room) -> None:
     ana, rui = await room.comes("Ana", 0), await room.comes("Rui", 1)
     async with ana.another_tab(room.gateways[1].url):
@@ -81,7 +81,7 @@ async def test_the_table_follows_a_clean_close_and_a_dirty_one_within_a_second(r
     await eventually(lambda: room.left() == ["Ana", "Rui"], within_s=GRACE_S + SEEN_WITHIN_S)
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_people_of_a_killed_gateway_have_left_within_10_s_and_those_who_came_back_have_not(
     room: Room,
 ) -> None:
@@ -95,7 +95,7 @@ async def test_people_of_a_killed_gateway_have_left_within_10_s_and_those_who_ca
     assert room.joined() == ["Ana", "Rui"]
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_people_of_a_gateway_that_is_asked_to_stop_are_gone_at_once(room: Room) -> None:
     await room.comes("Ana", 1)
     await room.shows(Ana=1)
@@ -104,7 +104,7 @@ async def test_people_of_a_gateway_that_is_asked_to_stop_are_gone_at_once(room: 
     await eventually(lambda: room.left() == ["Ana"], within_s=GRACE_S + SEEN_WITHIN_S)
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_presence_killed_and_restarted_knows_the_truth_within_5_s(room: Room) -> None:
     ana, rui = await room.comes("Ana", 0), await room.comes("Rui", 1)
     await room.shows(Ana=1, Rui=1)
@@ -130,7 +130,7 @@ async def test_presence_and_a_gateway_killed_together_forget_nobody(room: Room) 
     assert room.joined() == ["Ana", "Rui"]
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_after_a_restart_of_redis_the_truth_is_known_within_5_s_and_nobody_has_joined_anew(
     room: Room,
 ) -> None:

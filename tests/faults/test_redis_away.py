@@ -18,7 +18,7 @@ BACK_WITHIN_S = 10.0
 SILENT_FOR_S = 6.0
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_a_restart_of_redis_costs_no_value_and_no_socket(
     pulso: Pulso, people: list[Person], chance: Random
 ) -> None:
@@ -38,7 +38,7 @@ async def test_a_restart_of_redis_costs_no_value_and_no_socket(
     assert [person.ends for person in people] == [[]] * PEOPLE
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_a_silent_redis_is_noticed_and_its_return_too(
     pulso: Pulso, people: list[Person], chance: Random
 ) -> None:

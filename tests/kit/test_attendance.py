@@ -12,7 +12,7 @@ from pulso import holdings
 from pulso.announcer import Announcer
 from pulso.attendance import Attendance, attending
 from pulso.channels import Channels
-from pulso.connections import ANNOUNCED, MAX_LISTED, ROLL_CALL, OpenConnection
+from pulso.connections import ANNOUNCED, LEASE_S, MAX_LISTED, ROLL_CALL, OpenConnection
 from pulso.message import Envelope, Tell
 from pulso.party import Connected, connected, running
 from pulso.settings import KitSettings
@@ -219,7 +219,7 @@ async def test_a_gateway_that_leaves_in_order_needs_no_lease_to_end(kit: KitSett
         gateway.open("a", "u_ana")
         await eventually(lambda: notes.open)
         gateway.announcer.leave()
-        await eventually(lambda: not notes.open, within_s=1)
+        await eventually(lambda: not notes.open, within_s=LEASE_S / 2)
 
 
 async def test_what_got_lost_is_found_by_the_digest(

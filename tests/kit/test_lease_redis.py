@@ -14,7 +14,7 @@ from tests.redis_server import RedisServer
 from tests.waiting import eventually
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_restarted_redis_that_forgot_all_leaves_the_holders_alone(own_redis: RedisServer) -> None:
     house = House(own_redis.url, 2)
     async with house.instance() as first, house.instance() as second:

@@ -69,7 +69,7 @@ async def test_every_part_does_its_work_as_its_own_user(guarded: Guarded, tmp_pa
             for (name, run), health in zip(parts, healths, strict=True)
         ]
         try:
-            await eventually(lambda: all(health.status() == "ready" for health in healths), within_s=30)
+            await eventually(lambda: all(health.status() == "ready" for health in healths))
             await _a_day([f"http://127.0.0.1:{port}" for port in ports])
             await _an_operators_errands(kit_of("cli"))
         finally:

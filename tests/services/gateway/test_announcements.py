@@ -10,7 +10,7 @@ import socketio
 
 from pulso.attendance import attending
 from pulso.channels import Channels
-from pulso.connections import OpenConnection
+from pulso.connections import LEASE_S, OpenConnection
 from pulso.party import connected
 from pulso.settings import KitSettings
 from tests.services.gateway.conftest import Room, cookie_of, room_of, token_of
@@ -98,4 +98,4 @@ async def test_a_gateway_that_stops_says_good_bye(kit: KitSettings) -> None:
             client = await stack.enter_async_context(room.client(auth={"token": token}))
             await client.hears("session:ready")
             await eventually(lambda: notes.open)
-        await eventually(lambda: not notes.open, within_s=1)
+        await eventually(lambda: not notes.open, within_s=LEASE_S / 2)

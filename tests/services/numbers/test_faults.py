@@ -61,7 +61,7 @@ async def test_no_acknowledged_value_is_lost_when_the_service_is_killed(kit: Kit
         assert stored[client.user].value in (client.acknowledged, client.under_way)
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_standby_serves_within_5_s_when_the_active_one_is_killed(kit: KitSettings) -> None:
     async with gateway_on(kit) as gateway, process(kit) as active:
         await gateway.serves()
@@ -74,7 +74,7 @@ async def test_standby_serves_within_5_s_when_the_active_one_is_killed(kit: KitS
             assert (await gateway.connect(gateway.caller("ana"))).value == 37
 
 
-@pytest.mark.alone
+@pytest.mark.quiet
 async def test_two_instances_serve_one_shard_each_and_one_takes_over_both(kit: KitSettings) -> None:
     async with gateway_on(kit, shards=2) as gateway, process(kit, shards=2), process(kit, shards=2) as other:
         await eventually(lambda: _holders(gateway, 2))
