@@ -157,6 +157,7 @@ async def test_redis_restarted_and_all_is_announced_and_answers_again(
 
 
 @pytest.mark.parametrize("harm", ["absent from the start", "gone later"])
+@pytest.mark.quiet
 async def test_service_without_redis_is_unready_and_can_be_stopped(
     own_kit: KitSettings, own_redis: RedisServer, harm: str
 ) -> None:
@@ -188,6 +189,7 @@ async def test_store_that_is_let_go_late_is_waited_for(kit: KitSettings, party: 
         assert busy == 0
 
 
+@pytest.mark.quiet
 async def test_service_that_is_starting_can_be_stopped(kit: KitSettings) -> None:
     starting, cleaned = asyncio.Event(), asyncio.Event()
 

@@ -21,6 +21,7 @@ from tests.waiting import at_most, eventually
 TOLD_WITHIN_S = 2.0
 
 
+@pytest.mark.quiet
 async def test_what_was_committed_just_before_a_crash_is_told_once_within_2_s_of_the_restart(place: Place) -> None:
     ana, rui = await place.person("Ana"), await place.person("Rui")
     async with ana.tab(0) as one, rui.tab(1) as other:

@@ -13,6 +13,7 @@ from tests.services.chat.conftest import Place, Tab, place_of
 from tests.waiting import at_most, eventually
 
 
+@pytest.mark.quiet
 async def test_logging_out_ends_every_tab_of_the_session_within_a_second(place: Place) -> None:
     ana, rui = await place.person("Ana"), await place.person("Rui")
     async with ana.tab(0) as first, ana.tab(1) as second, rui.tab(0) as other:

@@ -45,6 +45,7 @@ async def test_the_others_hear_one_start_and_one_end(place: Place) -> None:
 
 
 @pytest.mark.parametrize("what", ["send", "leave", "switch", "disconnect"])
+@pytest.mark.quiet
 async def test_typing_ends_with_what_ends_it(place: Place, what: str) -> None:
     ana, rui = await place.person("Ana"), await place.person("Rui")
     async with rui.tab(1) as other:

@@ -36,6 +36,7 @@ def seconds_told(client: Client) -> list[datetime]:
 
 
 @pytest.mark.parametrize("gateways", [1, 2, 3])
+@pytest.mark.quiet
 async def test_each_second_comes_once_however_many_gateways_and_instances_run(
     kit: KitSettings, gateways: int
 ) -> None:
@@ -53,6 +54,7 @@ async def test_each_second_comes_once_however_many_gateways_and_instances_run(
         assert all(second.microsecond == 0 and second.tzinfo == UTC for second in told)
 
 
+@pytest.mark.quiet
 async def test_ticks_come_on_the_second(kit: KitSettings) -> None:
     async with room_of(kit, 1) as room, serving(service(kit), kit), clients_at(room, 1) as (client,):
         with Stopwatch() as watch:

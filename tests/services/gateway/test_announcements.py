@@ -79,6 +79,7 @@ async def test_who_is_refused_is_not_announced(room: Room) -> None:
         assert [connection.name for connection in notes.opened_ones] == ["Rui"]
 
 
+@pytest.mark.quiet
 async def test_a_logout_closes_the_connection_for_followers_too(room: Room) -> None:
     async with noting(room.kit) as notes, room.visitor() as visitor:
         await token_of(visitor)

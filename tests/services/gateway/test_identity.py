@@ -102,6 +102,7 @@ async def test_a_guest_who_registers_keeps_the_number_and_nobody_else_has_a_hold
         assert await refusal(room, auth={"token": token}) == "unauthorized"
 
 
+@pytest.mark.quiet
 async def test_logout_ends_the_sessions_sockets_on_every_gateway_and_refuses_its_tokens(room: Room) -> None:
     async with room.visitor() as visitor, room.visitor() as stranger:
         async with admitted(visitor, "/api/auth/register", json=ACCOUNT) as response:

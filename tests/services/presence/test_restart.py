@@ -99,6 +99,7 @@ async def test_a_full_disk_delays_the_news_and_loses_none(
         await gateway.has_here(u_ana=1)
 
 
+@pytest.mark.quiet
 async def test_after_a_restart_of_redis_the_list_is_right_within_5_s(
     own_kit: KitSettings, own_redis: RedisServer
 ) -> None:

@@ -27,6 +27,7 @@ from tests.services.sales.made import append, sale
 from tests.waiting import at_most, eventually
 
 
+@pytest.mark.quiet
 async def test_what_is_appended_is_served_in_order_within_a_second(gateway: Gateway, source: Path) -> None:
     first = sale()
     append(source, first)
@@ -140,6 +141,7 @@ async def test_whoever_waits_too_often_is_answered_at_once(gateway: Gateway, sou
     assert [len(page.records) for page in await asyncio.gather(*waiting)] == [1] * 20
 
 
+@pytest.mark.quiet
 async def test_a_service_that_stops_answers_those_who_wait(kit: KitSettings) -> None:
     async with gateway_on(kit) as gateway:
         async with contextlib.AsyncExitStack() as serving:
