@@ -12,6 +12,8 @@ import shutil
 import signal
 import socket
 import tempfile
+import time
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +27,10 @@ from pulso.party import Connected, connected
 from pulso.settings import KitSettings
 from tests.alone import Turns
 from tests.cases import Tables
+from tests.known import SERVICES, all_in
 from tests.programs import Waited
 from tests.redis_server import RedisServer, await_line
-from tests.waiting import in_own_task
+from tests.waiting import ASK_EVERY_S, PATIENCE_S, in_own_task
 
 REPOSITORY: Final = Path(__file__).parents[1]
 QUIET_PORTS: Final = range(10_000, 32_000)
@@ -148,7 +151,9 @@ def run_stack(
             await_line(process, process.stdout, "ready http://", STACK_STARTS_WITHIN_S)
         except AssertionError as fault:
             raise AssertionError(f"{fault}\n{log_path.read_text(encoding='utf-8')}") from None
-        yield Stack(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{ops_port}", folder / "data", process.pid)
+        url = f"http://127.0.0.1:{port}"
+        _await_all_known(url)
+        yield Stack(url, f"http://127.0.0.1:{ops_port}", folder / "data", process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -157,6 +162,17 @@ def run_stack(
             process.kill()
             process.wait()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _await_all_known(url: str) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        with urllib.request.urlopen(f"{url}/api/openapi.json") as answer:
+            document = answer.read().decode()
+        if all_in(document, SERVICES):
+            return
+        assert time.monotonic() < until, "a service was never known"
+        time.sleep(ASK_EVERY_S)
 
 
 def free_port() -> int:

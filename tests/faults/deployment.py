@@ -17,6 +17,7 @@ import aiohttp
 
 from tests import programs
 from tests.conftest import free_port
+from tests.known import knows
 from tests.redis_server import RedisServer
 from tests.waiting import at_most, eventually
 
@@ -190,6 +191,10 @@ class Deployment:
         """Spawn these together and wait until each is ready, or stands by for another."""
         programs = [await self.start(service, **settings) for service in services]
         await asyncio.gather(*(program.becomes("ready", "standby") for program in programs))
+        started = {*services} - {"gateway"}
+        await asyncio.gather(
+            *(knows(program.url, started) for program in programs if program.service == "gateway")
+        )
         return programs
 
     async def close(self) -> None:

@@ -25,6 +25,7 @@ from pulso.settings import KitSettings
 from services.auth import contract as auth
 from services.gateway.app import serve_gateway
 from tests.conftest import REPOSITORY, free_port
+from tests.known import knows
 from tests.patient_client import PatientClient
 from tests.privilege.conftest import PREFIX, Guarded
 from tests.waiting import eventually
@@ -70,7 +71,9 @@ async def test_every_part_does_its_work_as_its_own_user(guarded: Guarded, tmp_pa
         ]
         try:
             await eventually(lambda: all(health.status() == "ready" for health in healths))
-            await _a_day([f"http://127.0.0.1:{port}" for port in ports])
+            urls = [f"http://127.0.0.1:{port}" for port in ports]
+            await asyncio.gather(*(knows(url, SERVICES) for url in urls))
+            await _a_day(urls)
             await _an_operators_errands(kit_of("cli"))
         finally:
             stop.set()

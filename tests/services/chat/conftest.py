@@ -29,6 +29,7 @@ from services.settings import AuthSettings, ChatSettings, GatewaySettings
 from tests import programs
 from tests.admission import admitted
 from tests.conftest import free_port
+from tests.known import knows
 from tests.services.gateway.conftest import PEPPER, Client
 from tests.waiting import eventually
 
@@ -216,22 +217,13 @@ async def place_of(
             place = Place(kit, chosen, urls, http, (chat or Running)(kit, chosen))
             await place.chat.start()
             try:
-                await _known_to_gateways(place)
+                await asyncio.gather(*(knows(url, ("auth", "chat")) for url in urls))
                 yield place
             finally:
                 await place.chat.stop()
     finally:
         stop.set()
         await asyncio.gather(*running)
-
-
-async def _known_to_gateways(place: Place) -> None:
-    async def answers(url: str) -> bool:
-        async with place.http.get(f"{url}/api/chat/rooms") as response:
-            return response.status == 401
-
-    for url in place.urls:
-        await eventually(lambda url=url: answers(url))
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from services.numbers.__main__ import service as numbers_service
 from services.settings import AuthSettings, GatewaySettings, NumbersSettings
 from tests.admission import admitted
 from tests.conftest import free_port
+from tests.known import knows
 from tests.patient_client import PatientClient
 from tests.waiting import eventually
 
@@ -94,7 +95,9 @@ async def room_of(kit: KitSettings, gateways: int, **limits: Any) -> AsyncIterat
     ]
     try:
         await eventually(lambda: all(h.status() == "ready" for h in (health, *healths)))
-        yield Room(kit, [f"http://127.0.0.1:{port}" for port in ports], stop)
+        urls = [f"http://127.0.0.1:{port}" for port in ports]
+        await asyncio.gather(*(knows(url, ("auth", "numbers")) for url in urls))
+        yield Room(kit, urls, stop)
     finally:
         stop.set()
         await asyncio.gather(*running)

@@ -29,6 +29,7 @@ from services.sales.contract import Records, RecordsRequest, Sale, SourceReport,
 from services.settings import AuthSettings, GatewaySettings, SalesSettings
 from tests.admission import admitted
 from tests.conftest import free_port
+from tests.known import knows
 from tests.waiting import eventually, in_own_task
 
 Req = TypeVar("Req")
@@ -184,15 +185,11 @@ async def shop_on(
         try:
             await eventually(lambda: health.status() == "ready")
             shop = Shop(f"http://127.0.0.1:{port}", kit.data / "sales.jsonl", http)
-            await eventually(lambda: _is_open(shop))
+            await knows(shop.url, ("auth", "sales"))
             yield shop
         finally:
             stop.set()
             await asyncio.gather(*running)
-
-
-async def _is_open(shop: Shop) -> bool:
-    return (await shop.get("/api/sales/records"))[0] == 401
 
 
 @pytest.fixture
