@@ -73,6 +73,7 @@ class _Instance:
         self._manifest = manifest_of(service.contract, service.shards)
         self._count = metrics.SHARDS_ACTIVE.labels(service.contract.service)
         self._announce = asyncio.Event()
+        self._is_known = False
         self._failed_at = float("-inf")
         self._starting: set[Shard] = set()
         self.shards: dict[int, Shard] = {}
@@ -90,8 +91,8 @@ class _Instance:
         troubles = filter(None, (shard.trouble for shard in (*self._starting, *self.shards.values())))
         if trouble := next(troubles, ""):
             return trouble
-        if self.shards:
-            return OK
+        if self.shards:  # ready for whom, before a gateway can know of it?
+            return OK if self._is_known else "not announced yet"
         failed_s = asyncio.get_running_loop().time() - self._failed_at
         return STANDBY if failed_s > FAILED_FOR_S else "a shard does not start: see the log"
 
@@ -156,7 +157,11 @@ class _Instance:
         while True:
             await self._announce.wait()
             self._announce.clear()
-            if self.shards and not await manifests.announce(self._up.link, self._up.bus, self._manifest):
+            if not self.shards:
+                continue
+            if await manifests.announce(self._up.link, self._up.bus, self._manifest):
+                self._is_known = True
+            else:
                 await asyncio.sleep(ANNOUNCE_AGAIN_S)
                 self._announce.set()
 

@@ -79,15 +79,25 @@ async def test_manifest_that_cannot_be_read_hides_no_other(kit: KitSettings, par
     await party.link.command("SADD", Keys(kit.redis_prefix).services, "broken", "gone")
     await party.link.command("SET", Keys(kit.redis_prefix).manifest("broken"), b"\xff{")
     async with serving(kit, echo.service()) as served:
-        await served.ready()
+        await served.ready()  # which it is not before gateways can know of it
         known = manifests.Manifests()
-
-        async def read() -> bool:
-            await known.read(party.link, party.bus)
-            return bool(known.services)
-
-        await eventually(read)
+        await known.read(party.link, party.bus)
         assert set(known.services) == {"echo"}
+
+
+async def test_service_is_not_ready_before_gateways_can_know_of_it(
+    kit: KitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_away(*_: object) -> bool:
+        return False
+
+    with monkeypatch.context() as without:
+        without.setattr(manifests, "announce", is_away)
+        async with serving(kit, echo.service()) as served:
+            await eventually(lambda: served.health.report().get("echo.shards") == "not announced yet")
+            assert served.health.status() == "unready"
+            without.undo()
+            await served.ready()
 
 
 async def test_stopped_service_finishes_what_it_has_in_hand(kit: KitSettings, party: Connected) -> None:
