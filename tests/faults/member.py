@@ -29,9 +29,11 @@ CUT_ONE_IN: Final = 100
 TWICE_ONE_IN: Final = 20
 """So often it sends again although it was acknowledged, as when the answer was lost on the way."""
 
-LOST: Final = {"error": {"code": "lost"}}
+CUT: Final = "cut"
+"""A connection that the member itself has ended, and what is answered to all that was under way on it."""
+LOST: Final = "lost"
 """What became of a call whose connection ended before the answer came."""
-MAY_BE_TRIED_AGAIN: Final = ("lost", "timeout", "unavailable")
+MAY_BE_TRIED_AGAIN: Final = (CUT, LOST, "timeout", "unavailable")
 
 _connections = itertools.count(1)
 
@@ -96,7 +98,7 @@ class Member:
             if "error" not in answer:
                 return _message(answer)
             code = answer["error"]["code"]
-            self.refusals[code] += 1
+            self._refused(code)
             if code == "forbidden":  # the server thinks that we have left
                 self._is_in.clear()
                 self._is_behind.set()
@@ -127,7 +129,7 @@ class Member:
         connection, after = self._number, self.has
         answer = await self._call("chat:join", {"room": ROOM, "after": after})
         if "error" in answer:
-            self.refusals[answer["error"]["code"]] += 1
+            self._refused(answer["error"]["code"])
             return False
         messages = tuple(map(_message, answer["messages"]))
         if answer.get("gap") and not await self._fetched_pages(connection, upto=messages[0].seq - 1):
@@ -143,7 +145,7 @@ class Member:
         while (after := self.has) < upto:
             answer = await self._call("chat:history", {"room": ROOM, "after": after, "limit": PAGE})
             if "error" in answer:
-                self.refusals[answer["error"]["code"]] += 1
+                self._refused(answer["error"]["code"])
                 return False
             messages = tuple(map(_message, answer["messages"]))
             self._take(Fetched(_now(), self.name, connection, after, messages[-1].seq, messages))
@@ -152,13 +154,13 @@ class Member:
     async def _call(self, event: str, payload: dict[str, Any], *, cut: bool = False) -> Any:
         client = self._client
         if client is None:
-            return LOST
+            return _error(LOST)
         id_ = next(self._call_ids)
         answered = self._calls[id_] = asyncio.get_running_loop().create_future()
         client.send(event_frame(event, payload, ack=id_))
         if cut:
             client.close()
-            self._gone(client, "cut")
+            self._gone(client, CUT)
         try:
             async with asyncio.timeout(ANSWERED_WITHIN_S):
                 return await answered
@@ -166,7 +168,7 @@ class Member:
             self.unanswered.append(f"{event} on connection {self._number}")
             client.close()
             self._gone(client, "unanswered")
-            return LOST
+            return _error(LOST)
         finally:
             del self._calls[id_]
 
@@ -195,7 +197,11 @@ class Member:
         if client is self._client and answered is not None and not answered.done():
             answered.set_result(json.loads(frame[frame.index(b"[") :])[0])
 
-    def _gone(self, client: Client, _why: str) -> None:
+    def _refused(self, code: str) -> None:
+        if code != CUT:
+            self.refusals[code] += 1
+
+    def _gone(self, client: Client, why: str) -> None:
         if client is not self._client:
             return
         self._client = None
@@ -204,7 +210,11 @@ class Member:
         self._history.append(Ended(_now(), self.name, self._number))
         for answered in self._calls.values():
             if not answered.done():
-                answered.set_result(LOST)
+                answered.set_result(_error(CUT if why == CUT else LOST))
+
+
+def _error(code: str) -> dict[str, Any]:
+    return {"error": {"code": code}}
 
 
 def _message(told: dict[str, Any]) -> Message:
