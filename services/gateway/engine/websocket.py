@@ -1,7 +1,7 @@
 """The WebSocket transport, on a connection of its own.
 
 Nothing of aiohttp's HTTP belongs to it, neither protocol nor parser, request or task: frames are read where
-the bytes arrive, without a task to wake up. An idle client cost 7 KB instead of 13 when it was built (docs/adr/0010).
+the bytes arrive, without a task to wake up. When built, an idle client cost 7 KB instead of 13 (docs/adr/0010).
 """
 
 from __future__ import annotations
