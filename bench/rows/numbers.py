@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import statistics
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,11 +15,14 @@ from bench import machine, servers
 from bench.crowd import AT_ONCE, tokens_of
 from bench.results import Finding, Series, Unfit, figure
 from bench.run import Run
-from cli.live.number_client import VALUE_EVERY_S, NumberClient, Tally
+from cli.live.number_client import DRAW_AFTER_S, NumberClient, Tally
 from cli.live.rhythm import Rhythm
 
 CLIENTS: Final = 8_000
 SECONDS: Final = 60.0
+EVENTS_PER_SECOND: Final = 2.0
+"""Of each client, draws included. (One of the page sends that many values, and draws besides.)"""
+VALUE_EVERY_S: Final = 1 / (EVENTS_PER_SECOND - 1 / statistics.mean(DRAW_AFTER_S))
 LAST_ACKS_WITHIN_S: Final = 10.0
 
 
@@ -38,7 +42,7 @@ async def measure(run: Run) -> list[Finding]:
                 late_s = await _live(clients, seconds)
                 used_s = system.cpu_seconds() - before
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(tally.all_answered.wait(), LAST_ACKS_WITHIN_S)
+                    await asyncio.wait_for(tally.all_answered(), LAST_ACKS_WITHIN_S)
                 connections_lost = sum(not client.session.is_open for client in clients)
                 lost = tally.sent - tally.answered
                 run.say("numbers: reading all values back")
@@ -73,7 +77,7 @@ async def measure(run: Run) -> list[Finding]:
 
 async def _live(clients: Sequence[NumberClient], seconds: float) -> float:
     """Have all clients live for so long, beginnings spread; returns by how much we were late at most, in s."""
-    rhythm = Rhythm()
+    rhythm = Rhythm(value_every_s=VALUE_EVERY_S)
     for number, client in enumerate(clients):
         rhythm.begin(client, phase_s=VALUE_EVERY_S * (number / len(clients)))
     with contextlib.suppress(TimeoutError):

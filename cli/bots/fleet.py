@@ -84,7 +84,7 @@ class Fleet:
         self.rhythm.stop()
         try:
             async with asyncio.timeout(LAST_ANSWERS_WITHIN_S):
-                await self.tally.all_answered.wait()
+                await self.tally.all_answered()
         except TimeoutError:
             self._say(f"{self.tally.open} answers did not come within {LAST_ANSWERS_WITHIN_S:g} s")
         for life in self._lives:

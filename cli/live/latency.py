@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from array import array
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Final
 
 LEAST_S: Final = 10e-6
@@ -12,27 +13,29 @@ GROWTH: Final = 1.02
 BUCKETS: Final = 900
 """Up to nine minutes."""
 
-_PER_LOG: Final = 1 / math.log(GROWTH)
+_MOST_S: Final = [LEAST_S * GROWTH**bucket for bucket in range(BUCKETS - 1)]
+"""What is still in each bucket but the last, which has all the rest."""
 
 
 class Latencies:
-    def __init__(self, counts: array[int] | None = None) -> None:
-        self._counts = array("Q", bytes(8 * BUCKETS)) if counts is None else counts
+    __slots__ = ("_counts",)
+
+    def __init__(self, counts: Sequence[int] = (0,) * BUCKETS) -> None:
+        self._counts = list(counts)
 
     def add(self, seconds: float) -> None:
-        bucket = int(math.log(seconds / LEAST_S) * _PER_LOG) + 1 if seconds > LEAST_S else 0
-        self._counts[min(bucket, BUCKETS - 1)] += 1
+        self._counts[bisect_left(_MOST_S, seconds)] += 1  # searching costs half of what a logarithm does
 
     @property
     def count(self) -> int:
         return sum(self._counts)
 
     def copy(self) -> Latencies:
-        return Latencies(self._counts[:])
+        return Latencies(self._counts)
 
     def since(self, earlier: Latencies) -> Latencies:
         """Those that were added after `earlier` was copied from here."""
-        return Latencies(array("Q", (now - then for now, then in zip(self._counts, earlier._counts, strict=True))))
+        return Latencies([now - then for now, then in zip(self._counts, earlier._counts, strict=True)])
 
     def percentile(self, share: float) -> float | None:
         """What `share` of all do not exceed, in seconds, rounded up to its bucket. None where there are none."""

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections import Counter
 from time import perf_counter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -27,7 +27,11 @@ GREETING: Final = b'42["numbers:value",'
 
 # Draws of one kind are worked off in order, but not with those of the other kind.
 _OUTCOMES: Final = {b"numbers:even": range(0, SIZE, 2), b"numbers:odd": range(1, SIZE, 2)}
-_DRAWS: Final = tuple(_OUTCOMES)
+_EVEN, _ODD = _OUTCOMES
+
+# The end of what is sent and of what answers it, by value.
+_SET: Final = tuple(b'["numbers:set",{"value":%d}]' % value for value in range(SIZE))
+_STORED: Final = tuple(b'[{"value":%d}]' % value for value in range(SIZE))
 
 _CERTAINLY_NOT_DONE: Final = frozenset({"bad_request", "unauthorized", "forbidden", "not_found", "rate_limited"})
 
@@ -48,8 +52,8 @@ class Tally:
         self.accusations: list[str] = []
         """What exactly, of the first of them."""
         self.latencies = Latencies()
-        self.all_answered = asyncio.Event()
-        self.all_answered.set()
+        self._is_all: asyncio.Future[None] | None = None
+        """Somebody waits until everything is answered."""
 
     @property
     def open(self) -> int:
@@ -61,25 +65,50 @@ class Tally:
         if len(self.accusations) < MOST_ACCUSATIONS:
             self.accusations.append(what)
 
-    def settled(self, *, answered: int = 0, never_answered: int = 0) -> None:
+    def settle(self, answered: int, never_answered: int = 0) -> None:
         self.answered += answered
         self.never_answered += never_answered
-        if not self.open:
-            self.all_answered.set()
+        if self._is_all is not None and not self.open and not self._is_all.done():
+            self._is_all.set_result(None)
+
+    async def all_answered(self) -> None:
+        """Returns once no ask may still be answered."""
+        while self.open:
+            if self._is_all is None or self._is_all.done():
+                self._is_all = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._is_all)
 
 
-class _Asked(NamedTuple):
-    at: float
-    what: Promise
-    value: int | None
+_Asked = tuple[float, int, int | None]
+"""At what time, with what number, for what value; None of a draw."""
 
 
 class NumberClient:
     """Connected by `connect`, again after a loss; `value` and `step` are where its number stands."""
 
+    # As in `Client`.
+    __slots__ = (
+        "_asks",
+        "_awaited",
+        "_greeting",
+        "_steps",
+        "_tally",
+        "_values",
+        "is_live",
+        "runs",
+        "send",
+        "session",
+        "step",
+        "value",
+    )
+
     def __init__(self, tally: Tally) -> None:
         self.value, self.step = BEGINNING
-        self.session = Session(on_event=self._take_event, on_ack=self._take_ack)
+        self.is_live = False
+        """Connected, and greeted with its number."""
+        self.session = Session(on_event=self._take_event, on_ack=self._take_ack, on_lost=self._pause)
+        self.send = self.session.send
+        """As the session's, of its present connection."""
         self.runs = 0
         """How often it was connected: what was begun in an earlier run must not go on in the next."""
         self._values = Promise(self.value, in_order=True)
@@ -87,21 +116,20 @@ class NumberClient:
         self._tally = tally
         self._greeting: asyncio.Future[tuple[int, int]] | None = None
         self._asks = 0
-        self._awaited: dict[int, _Asked] = {}
-
-    @property
-    def is_live(self) -> bool:
-        return self.session.is_open and not self._awaits_greeting()
+        self._awaited: dict[bytes, _Asked] = {}
+        """By the very frame that will grant it; of a draw, by the beginning of its answer."""
 
     async def connect(self, url: str, token: str) -> None:
         """Returns once the server has told value and step, which are then ours. Raises `NotConnected`, `Ended`.
 
         What it tells is held against what was promised: see `Tally.forgotten`.
         """
+        self.is_live = False
         self.runs += 1
         greeting: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
         self._greeting = greeting
         await self.session.open(url, token)
+        self.send = self.session.send
         try:
             async with asyncio.timeout(GREETED_WITHIN_S):
                 value, step = await greeting
@@ -115,6 +143,7 @@ class NumberClient:
         self._values.settle(value)
         self._steps.settle(step)
         self.value, self.step = value, step
+        self.is_live = self.session.is_open
 
     def lose(self) -> None:
         """The connection is lost: what was under way on it will not be answered."""
@@ -122,48 +151,76 @@ class NumberClient:
         self._forget_asked()
 
     def close(self) -> None:
+        self._pause()
         self.session.close()
         self._forget_asked()
 
-    def send_value(self) -> None:
-        self.value = (self.value + self.step) % SIZE
-        ask = self._ask(_Asked(perf_counter(), self._values, self.value))
-        self._values.ask(ask, (self.value,))
-        self.session.send(b'42%d["numbers:set",{"value":%d}]' % (ask, self.value))
-
-    def draw(self) -> None:
-        event = random.choice(_DRAWS)  # noqa: S311  # no secret
-        ask = self._ask(_Asked(perf_counter(), self._steps, None))
-        self._steps.ask(ask, _OUTCOMES[event])
-        self.session.send(b'42%d["%b"]' % (ask, event))
-
-    def _ask(self, asked: _Asked) -> int:
-        self._asks += 1
-        self._awaited[self._asks] = asked
+    def next_value(self) -> bytes:
+        """The frame that sends the next value. It counts as sent, and its time runs: `send` it."""
+        self.value = value = (self.value + self.step) % SIZE
+        self._asks = ask = self._asks + 1
+        digits = b"%d" % ask
+        self._awaited[b"43" + digits + _STORED[value]] = (perf_counter(), ask, value)
+        self._values.ask(ask, (value,))
         self._tally.sent += 1
-        self._tally.all_answered.clear()
-        return self._asks
+        return b"42" + digits + _SET[value]
+
+    def draw(self) -> bytes:
+        """The frame that asks for another step, at even chances an even or an odd one; as `next_value`."""
+        event = _EVEN if random.random() < 0.5 else _ODD  # noqa: S311  # no secret
+        self._asks = ask = self._asks + 1
+        self._awaited[b"43%d" % ask] = (perf_counter(), ask, None)
+        self._steps.ask(ask, _OUTCOMES[event])
+        self._tally.sent += 1
+        return b'42%d["%b"]' % (ask, event)
 
     def _take_ack(self, _client: Client, frame: bytes) -> None:
+        asked = self._awaited.pop(frame, None)
+        if asked is None:
+            self._take_other_ack(frame)
+            return
+        # It is word for word what a value's answer is, as nearly all are: there is nothing to decode.
+        at, ask, value = asked
+        assert value is not None, "no draw's answer ends where its values begin"
+        tally = self._tally
+        tally.latencies.add(perf_counter() - at)
+        self._values.grant(ask, value)
+        tally.settle(1)
+
+    def _take_other_ack(self, frame: bytes) -> None:
+        """Of a draw; else a refusal, or something that was not asked for."""
         end = frame.index(b"[")
-        ask, tally = int(frame[2:end]), self._tally
-        asked = self._awaited.pop(ask, None)
+        asked = self._pop_asked(frame[:end])
         if asked is None:
             return
+        at, ask, value = asked
+        promise, tally = self._steps if value is None else self._values, self._tally
         answer: dict[str, Any] = msgspec.json.decode(frame[end + 1 : -1])
         if "error" in answer:
             code = answer["error"]["code"]
             tally.refused[code] += 1
-            (asked.what.refuse if code in _CERTAINLY_NOT_DONE else asked.what.doubt)(ask)
+            (promise.refuse if code in _CERTAINLY_NOT_DONE else promise.doubt)(ask)
         else:
-            tally.latencies.add(perf_counter() - asked.at)
-            number = answer["number" if asked.value is None else "value"]
-            asked.what.grant(ask, number)
-            if asked.value is None:
+            tally.latencies.add(perf_counter() - at)
+            number = answer["number" if value is None else "value"]
+            promise.grant(ask, number)
+            if value is None:
                 self.step = number
             else:
-                tally.wrong += number != asked.value
-        tally.settled(answered=1)
+                tally.wrong += number != value
+        tally.settle(1)
+
+    def _pop_asked(self, beginning: bytes) -> _Asked | None:
+        """What an answer that begins like this belongs to, up to the bracket."""
+        asked = self._awaited.pop(beginning, None)
+        if asked is None:
+            of_a_value = beginning + b"["
+            key = next((key for key in self._awaited if key.startswith(of_a_value)), b"")
+            asked = self._awaited.pop(key, None)
+        return asked
+
+    def _pause(self) -> None:
+        self.is_live = False
 
     def _take_event(self, _client: Client, frame: bytes) -> None:
         if self._awaits_greeting() and frame.startswith(GREETING):
@@ -177,5 +234,5 @@ class NumberClient:
     def _forget_asked(self) -> None:
         self._values.doubt_all()
         self._steps.doubt_all()
-        self._tally.settled(never_answered=len(self._awaited))
+        self._tally.settle(0, never_answered=len(self._awaited))
         self._awaited.clear()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Final
 
 from cli.live.number_client import DRAW_AFTER_S, VALUE_EVERY_S, NumberClient
 
-TURN_S: Final = 0.002
+TURN_S: Final = 0.005
+"""With 2 ms an event cost us a tenth more, at 8,800 a second: each turn wakes us, and the server."""
 IDLE_TURN_S: Final = 0.02
 
 
@@ -31,9 +33,12 @@ class Rhythm:
 
     Beats stand on a grid of their own, so that lateness never adds up. Those of one turn are kept together: a heap
     of all beats would cost as much as a client's message.
+
+    `value_every_s` is from each value of a client to its next.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, value_every_s: float = VALUE_EVERY_S) -> None:
+        self._value_every_s = value_every_s
         self.late_s = 0.0
         """By how much something was sent too late, at most."""
         self._beats: dict[int, list[_Beat]] = {}
@@ -65,23 +70,31 @@ class Rhythm:
     def turn(self, now: float) -> None:
         """Send what is due at this time of `time.perf_counter`."""
         while self._turns and self._turns[0] * TURN_S <= now:
-            for beat in self._beats.pop(heapq.heappop(self._turns)):
-                self._do(beat, now)
+            frames = self._frames(self._beats.pop(heapq.heappop(self._turns)), now)
+            # Preparing and sending each by itself costs 5 % more: one drives the other out of the caches.
+            for send, frame in frames:
+                send(frame)
 
-    def _do(self, beat: _Beat, now: float) -> None:
-        client = beat.client
-        if not client.is_live or client.runs != beat.run:
-            return
-        self.late_s = max(self.late_s, now - beat.at)
-        if beat.draws:
-            client.draw()
-            beat.at += _draw_after_s()
-        else:
-            client.send_value()
-            # Beats that were slept through are lost: a burst would only run into the server's limit.
-            missed = max(0, int((now - beat.at) / VALUE_EVERY_S))
-            beat.at += VALUE_EVERY_S * (1 + missed)
-        self._put(beat)
+    def _frames(self, beats: Iterable[_Beat], now: float) -> list[tuple[Callable[[bytes], None], bytes]]:
+        """What each of these has to send, and by what; the next beats of all are put in their places."""
+        frames = []
+        value_every_s = self._value_every_s
+        for beat in beats:
+            client, at = beat.client, beat.at
+            if not client.is_live or client.runs != beat.run:
+                continue
+            self.late_s = max(self.late_s, now - at)
+            if beat.draws:
+                frames.append((client.send, client.draw()))
+                beat.at = at + _draw_after_s()
+            else:
+                frames.append((client.send, client.next_value()))
+                beat.at = at + value_every_s
+                if beat.at <= now:
+                    # Beats that were slept through are lost: a burst would only run into the server's limit.
+                    beat.at += value_every_s * int((now - at) / value_every_s)
+            self._put(beat)
+        return frames
 
     def _put(self, beat: _Beat) -> None:
         if self._has_stopped:

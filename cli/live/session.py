@@ -32,14 +32,20 @@ class Ended(Exception):
 
 
 class Session:
-    """At most one connection at a time. `on_event` is handed the frames of all events, the session's too."""
+    """At most one connection at a time. `on_event` is handed the frames of all events, the session's too.
 
-    def __init__(self, *, on_event: OnFrame, on_ack: OnFrame) -> None:
+    `on_lost` is called once a connection is that was open, and was not closed here.
+    """
+
+    def __init__(self, *, on_event: OnFrame, on_ack: OnFrame, on_lost: Callable[[], None] | None = None) -> None:
         self.is_open = False
+        self.send: Callable[[bytes], None] = _not_opened
+        """Send a frame on the connection that was opened last; each has one of its own."""
         self.ready: dict[str, Any] = {}
         """What `session:ready` said: who we are, and at which gateway."""
         self._on_event = on_event
         self._on_ack = on_ack
+        self._on_lost = on_lost
         self._client: Client | None = None
         self._greeted: asyncio.Future[None] | None = None
         self._lost: asyncio.Future[str] | None = None
@@ -55,6 +61,7 @@ class Session:
         self._greeted, self._lost = loop.create_future(), loop.create_future()
         self._client = Client(on_event=self._take_event, on_ack=self._on_ack, on_lost=self._lose)
         await self._client.connect(url, token)
+        self.send = self._client.send
         self.is_open = True
         done, _ = await asyncio.wait(
             (self._greeted, self._lost), timeout=GREETED_WITHIN_S, return_when=asyncio.FIRST_COMPLETED
@@ -70,10 +77,6 @@ class Session:
         if self._ended is not None:
             raise Ended(self._ended)
         return why
-
-    def send(self, frame: bytes) -> None:
-        assert self._client is not None, "opened first"
-        self._client.send(frame)
 
     def close(self) -> None:
         self.is_open = False
@@ -99,6 +102,12 @@ class Session:
         if client is self._client and self._lost is not None and not self._lost.done():
             self.is_open = False
             self._lost.set_result(why)
+            if self._on_lost is not None:
+                self._on_lost()
+
+
+def _not_opened(_frame: bytes) -> None:
+    raise AssertionError("opened first")
 
 
 class Keeper:

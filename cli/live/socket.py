@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ CONNECT_WITHIN_S: Final = 30.0
 ENGINE_PATH: Final = "/socket.io/?EIO=4&transport=websocket"
 READ_BUFFER_BYTES: Final = 2048
 """To begin with: it grows with what comes. The default, 16 KiB, is 80 MB for 5,000 clients."""
+
+_TEXT: Final = WSMsgType.TEXT  # looking up a member of an enumeration is dear
 
 OnFrame = Callable[["Client", bytes], None]
 
@@ -43,9 +46,27 @@ class Client(WSListener):
     `on_lost` is called once, with why, when a connection ends that was not closed here.
     """
 
+    # Where there are thousands, the memory of each is cold whenever it is needed: the less of it the better.
+    __slots__ = (
+        "_connected",
+        "_has_spoken",
+        "_heard_at",
+        "_hello",
+        "_is_over",
+        "_on_lost",
+        "_partial",
+        "_silent_after_s",
+        "_transport",
+        "on_ack",
+        "on_event",
+        "send",
+    )
+
     def __init__(self, *, on_event: OnFrame, on_ack: OnFrame, on_lost: Callable[[Client, str], None]) -> None:
         self.on_event = on_event
         self.on_ack = on_ack
+        self.send: Callable[[bytes], None] = _not_connected
+        """Send a frame, once connected. What is sent on a connection that is lost goes nowhere."""
         self._on_lost = on_lost
         self._transport: WSTransport | None = None
         self._connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -53,6 +74,8 @@ class Client(WSListener):
         self._partial = b""
         self._is_over = False
         self._heard_at = monotonic()
+        self._has_spoken = False
+        """Since we last looked: a clock that is read for each frame costs more than this."""
         self._silent_after_s = CONNECT_WITHIN_S
 
     async def connect(self, url: str, token: str | None = None) -> None:
@@ -81,30 +104,32 @@ class Client(WSListener):
             self.close()
             raise
 
-    def send(self, frame: bytes) -> None:
-        """Once connected. What is sent on a connection that is lost goes nowhere."""
-        assert self._transport is not None, "connected first"
-        self._transport.send(WSMsgType.TEXT, frame)
-
     def close(self) -> None:
         self._is_over = True
         if self._transport is not None:
             self._transport.disconnect()
 
     def give_up_if_silent(self, now: float) -> None:
-        """`now` is `time.monotonic()`. A server that vanished closes nothing: only its heartbeat is missing."""
+        """`now` is `time.monotonic()`. A server that vanished closes nothing: only its heartbeat is missing.
+
+        To be called every few seconds: what was heard since the last call counts as heard now.
+        """
+        if self._has_spoken:
+            self._has_spoken = False
+            self._heard_at = now
         if not self._is_over and now - self._heard_at > self._silent_after_s:
             self._fail(NotConnected("the server has fallen silent"))
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
+        self.send = partial(transport.send, _TEXT)
         if self._is_over:
             transport.disconnect()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         data = frame.get_payload_as_bytes()
-        self._heard_at = monotonic()
-        if not frame.fin or self._partial:
+        self._has_spoken = True
+        if self._partial or not frame.fin:
             data = self._partial = self._partial + data
             if not frame.fin:
                 return
@@ -115,11 +140,11 @@ class Client(WSListener):
         elif kind == b"43":
             self.on_ack(self, data)
         elif data == b"2":
-            transport.send(WSMsgType.TEXT, b"3")
+            transport.send(_TEXT, b"3")
         elif data[:1] == b"0":
             heartbeat = json.loads(data[1:])
             self._silent_after_s = (heartbeat["pingInterval"] + heartbeat["pingTimeout"]) / 1000
-            transport.send(WSMsgType.TEXT, self._hello)
+            transport.send(_TEXT, self._hello)
         elif kind == b"40":
             if not self._connected.done():
                 self._connected.set_result(None)
@@ -141,6 +166,10 @@ class Client(WSListener):
             self._connected.set_exception(why)
         else:
             self._on_lost(self, str(why))
+
+
+def _not_connected(_frame: bytes) -> None:
+    raise AssertionError("connected first")
 
 
 def event_frame(event: str, payload: Any, *, ack: int | None = None) -> bytes:

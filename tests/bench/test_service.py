@@ -84,10 +84,10 @@ async def test_a_number_client_is_greeted_with_what_it_was_promised(system: Syst
     client = NumberClient(tally)
     await client.connect(system.url, token)
     assert (client.value, client.step) == (0, 1)
-    client.send_value()
-    client.draw()
+    client.send(client.next_value())
+    client.send(client.draw())
     async with asyncio.timeout(60):
-        await tally.all_answered.wait()
+        await tally.all_answered()
     drawn = client.step
     client.close()
     await client.connect(system.url, token)
@@ -102,9 +102,9 @@ async def test_a_number_client_notices_that_a_promise_was_not_kept(system: Syste
     assert mine is not None and other is not None
     client = NumberClient(tally)
     await client.connect(system.url, mine)
-    client.send_value()
+    client.send(client.next_value())
     async with asyncio.timeout(60):
-        await tally.all_answered.wait()
+        await tally.all_answered()
     client.close()
     await client.connect(system.url, other)  # of whom nothing is stored
     assert tally.forgotten == 1

@@ -22,16 +22,19 @@ class Recorder:
         self.draws: list[float] = []
         self._clock = clock
 
-    def send_value(self) -> None:
-        self.values.append(self._clock[0])
+    def next_value(self) -> bytes:
+        return b"value"
 
-    def draw(self) -> None:
-        self.draws.append(self._clock[0])
+    def draw(self) -> bytes:
+        return b"draw"
+
+    def send(self, frame: bytes) -> None:
+        (self.values if frame == b"value" else self.draws).append(self._clock[0])
 
 
 class Time:
-    def __init__(self) -> None:
-        self.rhythm = Rhythm()
+    def __init__(self, rhythm: Rhythm) -> None:
+        self.rhythm = rhythm
         self.now = [0.0]
 
     def begin(self) -> Recorder:
@@ -48,7 +51,7 @@ class Time:
 
 @pytest.fixture
 def time() -> Time:
-    return Time()
+    return Time(Rhythm())
 
 
 def test_twenty_values_in_ten_seconds(time: Time) -> None:
@@ -56,6 +59,13 @@ def test_twenty_values_in_ten_seconds(time: Time) -> None:
     time.passes(10)
     assert len(client.values) in (19, 20)
     assert all(abs(later - earlier - 0.5) < 0.01 for earlier, later in pairwise(client.values))
+
+
+def test_values_come_as_often_as_they_are_to() -> None:
+    time = Time(Rhythm(value_every_s=0.25))
+    client = time.begin()
+    time.passes(10)
+    assert len(client.values) in (38, 39)
 
 
 def test_draws_come_after_three_to_five_seconds_each_time_another(time: Time) -> None:
