@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -57,10 +58,11 @@ class Awaited:
 
     def expire(self) -> None:
         """Fail what is late: to be called every `TICK_S`."""
-        now = self._tick()
+        now, askers = self._tick(), self.askers
         for tick in range(self._expired, now):
             for id_ in self._deadlines.pop(tick, ()):
-                self.fail(id_, _LATE)
+                if id_ in askers:  # hardly any: nearly all were answered long ago
+                    self.fail(id_, _LATE)
         self._expired = now
 
     def until(self, ids: list[int], timeout_s: float) -> None:
@@ -103,6 +105,6 @@ def _unguessable() -> Iterator[int]:
     Nor does a successor on the same channel take a reply to its predecessor for its own. 63 bits, of the system's
     randomness, fetched for many at once: 50 ns each.
     """
-    while True:
-        for id_ in struct.unpack("=256Q", os.urandom(2048)):
-            yield id_ >> 1
+    return itertools.chain.from_iterable(
+        [id_ >> 1 for id_ in struct.unpack("=256Q", os.urandom(2048))] for _ in itertools.repeat(None)
+    )

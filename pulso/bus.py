@@ -55,7 +55,6 @@ class Bus:
         self.send = self._outgoing.send
         self.ask = self._outgoing.ask
         self.answer = self._outgoing.answer
-        self.tell_others = self._outgoing.tell_others
         link.on_lost(lambda: self._awaited.fail_all(_LOST))
 
     async def run(self) -> None:

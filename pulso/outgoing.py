@@ -14,9 +14,8 @@ import structlog
 
 from pulso import message, metrics
 from pulso.awaited import Asker, Awaited
-from pulso.contract import Caller
 from pulso.errors import ServiceError
-from pulso.message import Calls, Envelope, Replies, TellOthers
+from pulso.message import Calls, Envelope, Replies
 from pulso.redis_link import OnCount, Publication, RedisLink
 from pulso.vigil import Vigil
 
@@ -75,7 +74,8 @@ class Outgoing:
         awaited = self._awaited
         id_ = next(awaited.ids)
         awaited.askers[id_] = asker
-        last = self._last(channel)
+        queue = self._queues.get(channel)
+        last = queue[-1] if queue else None
         # Only with those right before it: what a client asks for after something else must not overtake that.
         if type(last) is Calls and last.endpoint == endpoint and len(last.ids) < MAX_TOGETHER:
             last.ids.append(id_)
@@ -92,16 +92,6 @@ class Outgoing:
             last.payloads.extend(payloads)
         else:
             self.send(channel, Replies(ids, payloads))
-
-    def tell_others(self, channel: str, event: str, caller: Caller, payload: bytes) -> None:
-        """For the other connections of the caller's user, by way of its gateway; in columns."""
-        last = self._last(channel)
-        if type(last) is TellOthers and last.event == event and len(last.users) < MAX_TOGETHER:
-            last.users.append(caller.id)
-            last.connections.append(caller.connection)
-            last.payloads.append(payload)
-        else:
-            self.send(channel, TellOthers(event, [caller.id], [caller.connection], [payload]))
 
     def at_once(self, publications: list[Publication]) -> None:
         """Publish these at once, in one write, after what was sent before."""

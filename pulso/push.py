@@ -14,7 +14,7 @@ import msgspec
 
 from pulso.bus import Bus
 from pulso.contract import Caller, Event
-from pulso.message import Envelope, Recap, Regroup, Tell, TellConnection
+from pulso.message import Envelope, Recap, Regroup, Tell, TellConnection, TellOthers
 
 T = TypeVar("T")
 
@@ -50,13 +50,22 @@ class Push:
         """Tell all connections of a user, wherever they are, but the one to `skip`."""
         self.to_topic(USER_TOPIC + user, event, payload, skip=skip)
 
-    def to_others(self, caller: Caller, event: Event[T], payload: T) -> None:
-        """Tell all connections of the caller's user but the one that asked; cheap where there is no other."""
-        if caller.is_alone:
-            channel = self._bus.channels.gateway(caller.gateway)
-            self._bus.tell_others(channel, event.name, caller, self._encoder.encode(payload))
-        else:
-            self.to_user(caller.id, event, payload, skip=caller.connection)
+    def to_others(self, event: Event[T], told: Iterable[tuple[Caller, T]]) -> None:
+        """Tell each caller's user, on all connections but the one that asked; cheap where there is no other."""
+        encode = self._encoder.encode
+        by_gateway: dict[str, TellOthers] = {}
+        for caller, payload in told:
+            if caller.is_alone:
+                columns = by_gateway.get(caller.gateway)
+                if columns is None:
+                    columns = by_gateway[caller.gateway] = TellOthers(event.name, [], [], [])
+                columns.users.append(caller.id)
+                columns.connections.append(caller.connection)
+                columns.payloads.append(encode(payload))
+            else:
+                self.to_user(caller.id, event, payload, skip=caller.connection)
+        for gateway, columns in by_gateway.items():
+            self._bus.send(self._bus.channels.gateway(gateway), columns)
 
     def to_topic(self, topic: str, event: Event[T], payload: T, *, skip: str = "", skip_user: str = "") -> None:
         """Tell all who follow the topic, but the connection to `skip` and those of `skip_user`."""

@@ -119,4 +119,4 @@ class Company:
             self.alone.discard(user)
         for connection in known.connections:
             if connection.caller.is_alone is not is_alone:
-                connection.caller = msgspec.structs.replace(connection.caller, is_alone=is_alone)
+                connection.become(msgspec.structs.replace(connection.caller, is_alone=is_alone))

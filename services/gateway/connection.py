@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pulso.contract import Caller
 from pulso.message import encode_caller
 from services.gateway.engine import packets
 from services.gateway.limits import TokenBucket
+
+_ACK_BEGINNINGS: Final = tuple(b"\x81%c43" % size for size in range(packets.EXTENDED))
+"""Of frames of so many bytes, up to the ack's id."""
 
 
 class Outlet(Protocol):
@@ -37,18 +40,20 @@ class Connection:
     greeted: set[str] = field(default_factory=set)
     is_open: bool = True
     trace: str = ""
-    _encoded: tuple[Caller, bytes] | None = None
+    encoded_caller: bytes = field(init=False)
+    """The caller as calls carry it."""
+
+    def __post_init__(self) -> None:
+        self.become(self.caller)
 
     @property
     def id(self) -> str:
         return self.caller.connection
 
-    @property
-    def encoded_caller(self) -> bytes:
-        """The caller as calls carry it: encoded once, and again where it has become another."""
-        if self._encoded is None or self._encoded[0] is not self.caller:
-            self._encoded = (self.caller, encode_caller(self.caller))
-        return self._encoded[1]
+    def become(self, caller: Caller) -> None:
+        """Whoever it is asks as this caller from now on."""
+        self.caller = caller
+        self.encoded_caller = encode_caller(caller)
 
 
 def event_frame(event: str, payload: bytes) -> bytes:
@@ -60,5 +65,5 @@ def ack_frame(ack: bytes, payload: bytes) -> bytes:
     """A Socket.IO ACK on `/` with one argument. `ack` is the packet's id, in digits."""
     size = 4 + len(ack) + len(payload)
     if size < packets.EXTENDED:  # nearly all: packet and frame in one
-        return b"\x81%c43%b[%b]" % (size, ack, payload)
+        return b"".join((_ACK_BEGINNINGS[size], ack, b"[", payload, b"]"))
     return packets.text_frame(b"43%b[%b]" % (ack, payload))

@@ -25,14 +25,15 @@ class Heard:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def now_ms(self) -> int:
-        return self._journal.now_ms()
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._journal.now()
 
-    def request(self, request: web.Request, outcome: str, at_ms: int) -> None:
+    def request(self, request: web.Request, outcome: str, at: float) -> None:
         """Record a request that is answered; `/api/numbers/set` stands there as `numbers:set`."""
         path = request.path
         if path.startswith(_API):
             name = path.removeprefix(_API)[:_MAX_NAME].replace("/", ":", 1)
             caller, payload = request.get(CALLER, ANONYMOUS), request.get(PAYLOAD, b"")
             private = request.get(IS_PRIVATE, True)
-            self._journal.came_in(caller, name, payload, outcome, private=private, at_ms=at_ms)
+            self._journal.came_in(caller, name, payload, outcome, private=private, at=at)

@@ -162,7 +162,7 @@ class Hub:
         """Whoever is this user is of this kind from the next event on."""
         for connection in self.connections.values():
             if connection.caller.id == user:
-                connection.caller = msgspec.structs.replace(connection.caller, kind=kind)
+                connection.become(msgspec.structs.replace(connection.caller, kind=kind))
 
     def end_sessions(self, sessions: frozenset[str], reason: str) -> None:
         """Close every socket of these sessions; each is told not to come back."""

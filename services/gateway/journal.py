@@ -73,7 +73,7 @@ class Journal:
         self._gateway = gateway
         self._spools = spools
         self._spool_bytes = spool_bytes
-        self._now = now
+        self.now = now
         self._is_on = is_on
         self._rows: list[Row] = []
         self._size_bytes = 0
@@ -85,17 +85,17 @@ class Journal:
         self._turn = asyncio.Lock()
         self._is_held_up = False
 
-    def now_ms(self) -> int:
-        return int(self._now() * 1000)
-
     def came_in(
-        self, caller: Caller, event: str, payload: bytes, outcome: str, *, private: bool, at_ms: int | None = None
+        self, caller: Caller, event: str, payload: bytes, outcome: str, *, private: bool, at: float | None = None
     ) -> None:
         """A client's message; `outcome` is `ok` or the code of the error that it was answered with.
 
-        `at_ms` is when it came, where that was earlier.
+        `at` is when it came, as `now` tells it, where that was earlier.
         """
         if not self._is_on:
+            return
+        if self._size_bytes >= MAX_WAITING_BYTES:
+            metrics.JOURNAL_DROPPED.inc()
             return
         size = len(payload)
         if (
@@ -104,20 +104,26 @@ class Journal:
             or (outcome != "ok" and (size > MAX_REFUSED_BYTES or _SECRET.search(payload)))
         ):
             payload = b""
-        at = at_ms if at_ms is not None else int(self._now() * 1000)
-        self._add((at, caller.connection, caller.id, caller.name, "in", event, outcome, 1, payload, size), payload)
+        at_ms = int((self.now() if at is None else at) * 1000)
+        self._rows.append(
+            (at_ms, caller.connection, caller.id, caller.name, "in", event, outcome, 1, payload, size)
+        )
+        self._size_bytes += RECORD_BYTES + len(payload)
 
     def went_out(self, event: str, payload: bytes, recipients: Sequence[Connection]) -> None:
         """A message to clients here, once for all of them; who it went to is kept where it is one."""
         if not recipients or not self._is_on:
             return
+        if self._size_bytes >= MAX_WAITING_BYTES:
+            metrics.JOURNAL_DROPPED.inc()
+            return
         one = recipients[0].caller if len(recipients) == 1 else ANONYMOUS
         size = len(payload)
         if size > MAX_KEPT_BYTES:
             payload = b""
-        at_ms = int(self._now() * 1000)
-        row = (at_ms, one.connection, one.id, one.name, "out", event, "ok", len(recipients), payload, size)
-        self._add(row, payload)
+        at_ms, count = int(self.now() * 1000), len(recipients)
+        self._rows.append((at_ms, one.connection, one.id, one.name, "out", event, "ok", count, payload, size))
+        self._size_bytes += RECORD_BYTES + len(payload)
 
     async def run(self) -> None:
         """Hand over what was recorded, every `FLUSH_S` seconds, until cancelled."""
@@ -198,13 +204,6 @@ class Journal:
     async def _opened(self, gateway: str) -> Delivery:
         spool = await self._in_thread(lambda: Spool(self._spools / gateway, most_bytes=self._spool_bytes))
         return Delivery(self._link, spool, self._disk, prefix=self._prefix, gateway=gateway)
-
-    def _add(self, row: Row, payload: bytes) -> None:
-        if self._size_bytes >= MAX_WAITING_BYTES:
-            metrics.JOURNAL_DROPPED.inc()
-            return
-        self._rows.append(row)
-        self._size_bytes += RECORD_BYTES + len(payload)
 
     def _taken(self) -> list[Batch]:
         """What was recorded since the last time, in batches."""

@@ -46,6 +46,9 @@ class _Known(msgspec.Struct):
 
     name: str
     route: Route
+    channel: str
+    """Where its calls go; empty where that depends on the caller."""
+    timeout_s: float
     by_socket: bool
     private: bool
     seconds: Spread
@@ -64,7 +67,8 @@ class _Event(msgspec.Struct, gc=False):
     name: str
     payload: bytes
     ack: bytes
-    at_ms: int
+    at: float
+    """When it came, in seconds since 1970; `arrived` is the same on a clock that is never set."""
     arrived: float
 
     def answered(self, payload: bytes, code: Code | None) -> None:
@@ -91,8 +95,8 @@ class Relay:
         self._remembered = remembered
         self.manifests = Manifests()
         self.manifests.learn(remembered.recall(), bus)
-        self._by_name: dict[bytes, _Known] = {}
-        self._known_of: Mapping[str, Route] = {}
+        self._known = self._known_from(self.manifests.routes)
+        """By the bytes of their names, for each event to find."""
 
     def refresh(self) -> None:
         """The manifests may be others now; they are read again soon."""
@@ -109,6 +113,7 @@ class Relay:
                 self._stale.set()
                 await asyncio.sleep(READ_AGAIN_S)
             else:
+                self._known = self._known_from(self.manifests.routes)
                 on_read()
                 await self._remembered.keep(self.manifests.services.values())
 
@@ -117,21 +122,22 @@ class Relay:
 
         A packet that can be no event of ours comes without a name: the journal keeps that it came.
         """
-        known = self._known(name.encode("utf-8", "replace"))
-        event = _Event(
-            self, connection, connection.caller, known, name, payload, ack, self._journal.now_ms(), monotonic()
+        known = self._known.get(name.encode("utf-8", "replace"))
+        self._take(
+            _Event(
+                self, connection, connection.caller, known, name, payload, ack, self._journal.now(), monotonic()
+            )
         )
-        self._take(event)
 
     def known_event(self, connection: Connection, name: bytes, payload: bytes, ack: bytes) -> bool:
         """As `event`, where there is an endpoint of this name; else nothing is done and the answer is False."""
-        known = self._known(name)
+        known = self._known.get(name)
         if known is None:
             return False
         self._take(
             _Event(
                 self, connection, connection.caller, known, known.name, payload, ack,
-                self._journal.now_ms(), monotonic(),
+                self._journal.now(), monotonic(),
             )
         )  # fmt: skip
         return True
@@ -147,35 +153,35 @@ class Relay:
         elif connection.trace:
             self._request(known.route, event.caller, payload, event.on_reply, trace=connection.trace)
         else:
-            route = known.route
             self._bus.ask(
-                route.channel_for(event.caller.id),
+                known.channel or known.route.channel_for(event.caller.id),
                 known.name,
                 payload,
                 connection.encoded_caller,
-                timeout_s=route.endpoint.timeout_s,
+                timeout_s=known.timeout_s,
                 asker=event,
             )
 
-    def _known(self, name: bytes) -> _Known | None:
-        if self._known_of is not self.manifests.routes:
-            self._known_of = self.manifests.routes
-            self._by_name = {
-                route.endpoint.name.encode(): self._known_from(route) for route in self._known_of.values()
-            }
-        return self._by_name.get(name)
-
-    def _known_from(self, route: Route) -> _Known:
-        endpoint = route.endpoint
-        by_socket = endpoint.surface in _BY_SOCKET
-        return _Known(endpoint.name, route, by_socket, endpoint.private, self._seconds_of(endpoint.name))
+    def _known_from(self, routes: Mapping[str, Route]) -> dict[bytes, _Known]:
+        return {
+            name.encode(): _Known(
+                name,
+                route,
+                route.channels[0] if len(route.channels) == 1 else "",
+                route.endpoint.timeout_s,
+                route.endpoint.surface in _BY_SOCKET,
+                route.endpoint.private,
+                self._seconds_of(name),
+            )
+            for name, route in routes.items()
+        }
 
     def answer(self, event: _Event, payload: bytes, outcome: str) -> None:
         """Exactly once for every event: count it, record it, and ack it where that is asked for."""
         known, connection = event.known, event.connection
         label, private = (known.name, known.private) if known is not None else (metrics.UNKNOWN, False)
         metrics.RECEIVED.counts[label, outcome] += 1
-        self._journal.came_in(event.caller, event.name, event.payload, outcome, private=private, at_ms=event.at_ms)
+        self._journal.came_in(event.caller, event.name, event.payload, outcome, private=private, at=event.at)
         if event.ack and connection.is_open:
             connection.outlet.send(ack_frame(event.ack, payload))
 

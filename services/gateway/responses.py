@@ -55,7 +55,7 @@ def guard(edge: Edge, sessions: Sessions, heard: Heard) -> Any:
         ORIGIN.set(Origin())  # requests of one connection share a context
         if request.path.startswith(_SOCKET_PATH):
             return await _for_socket(request, handler)
-        arrived_ms = heard.now_ms()
+        arrived = heard.now()
         named = request.headers.get("X-Request-Id", "")
         outcome: Code | Literal["ok"] = "ok"
         request[REQUEST_ID] = named if _REQUEST_ID.fullmatch(named) else secrets.token_hex(8)
@@ -78,7 +78,7 @@ def guard(edge: Edge, sessions: Sessions, heard: Heard) -> Any:
             response = error_response(
                 ServiceError("internal", "Something went wrong on our side. It has been logged.")
             )
-        heard.request(request, outcome, arrived_ms)
+        heard.request(request, outcome, arrived)
         response.headers["X-Request-Id"] = request[REQUEST_ID]
         _note(request, response.status, time.monotonic() - began)
         newcomer = request.get(NEW_COOKIE)

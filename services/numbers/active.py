@@ -36,10 +36,8 @@ class Active:
     def __init__(self, *, limit: int = MAX_ACTIVE, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._standings: dict[str, Standing] = {}
+        self.get: Callable[[str], Standing | None] = self._standings.get
         self._limit = limit
-
-    def get(self, user: str) -> Standing | None:
-        return self._standings.get(user)
 
     def put(self, user: str, standing: Standing) -> None:
         """The user's number has just changed."""

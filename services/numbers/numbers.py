@@ -64,7 +64,8 @@ class Numbers:
         numbers = {user: change.number for user, change in final.items()}
         found = await save(numbers, self._now(), and_read=unknown)
         # From here on nothing waits, so that changes are remembered and told in the order of their commits.
-        active, to_others, is_value = self._active, self.push.to_others, what == "value"
+        active, is_value = self._active, what == "value"
+        told: list[tuple[Caller, ValueAndStep]] = []
         for user, change in final.items():
             caller = change.caller
             standing = active.get(user) or held.get(user) or _stored(found[user])
@@ -74,7 +75,8 @@ class Numbers:
             else:
                 standing.step = change.number
             active.put(user, standing)
-            to_others(caller, contract.VALUE, standing.told())
+            told.append((caller, standing.told()))
+        self.push.to_others(contract.VALUE, told)
 
     def _held(self, users: Collection[str]) -> dict[str, Standing]:
         """Those of the users who are active. Whoever waits holds on to them: they may be forgotten meanwhile."""

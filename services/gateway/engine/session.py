@@ -119,7 +119,8 @@ class Session:
         if not frames or self.closed:
             return
         self._outbox = []
-        if not self._transport.take(frames):
+        transport = self._transport
+        if not (transport.take_one(frames[0]) if len(frames) == 1 else transport.take(frames)):
             self._too_slow()
 
     def flush_with(self, frame: bytes) -> None:
@@ -142,10 +143,11 @@ class Session:
 
     def receive_text(self, packet: bytes) -> bool:
         """A packet in text that nobody has looked at yet; False where it is to go through `receive`."""
-        if self.lane is None or self._busy or self.closed or self._allowance.left < 1:
+        lane = self.lane  # None where it is closed, too
+        if lane is None or self._busy or self._allowance.left < 1:
             return False
         try:
-            is_taken = self.lane(packet)
+            is_taken = lane(packet)
         except Exception:  # as in `_message`
             self._failed()
             return True

@@ -149,10 +149,10 @@ async def test_nobody_is_alone_while_redis_is_away(own_kit: KitSettings, own_red
 async def test_what_others_are_told_is_published_only_where_there_are_others(kit: KitSettings) -> None:
     async with gateway(kit) as one:
         tab = one.enters("tab-1")
-        one.push.to_others(tab.caller, VALUE, {"value": 1})
+        one.push.to_others(VALUE, [(tab.caller, {"value": 1})])
         await eventually(lambda: one.topic)
         await eventually(lambda: tab.caller.is_alone)
-        one.push.to_others(tab.caller, VALUE, {"value": 2})
+        one.push.to_others(VALUE, [(tab.caller, {"value": 2})])
         await eventually(lambda: one.inbox)
         assert one.topic == [Tell("numbers:value", b'{"value":1}', "tab-1")]
         assert one.inbox == [TellOthers("numbers:value", ["ana"], ["tab-1"], [b'{"value":2}'])]

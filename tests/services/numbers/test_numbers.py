@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,8 +34,8 @@ class Told:
 
     values: list[ValueAndStep] = field(default_factory=list)
 
-    def to_others(self, _caller: Caller, _event: Event[ValueAndStep], value: ValueAndStep) -> None:
-        self.values.append(value)
+    def to_others(self, _event: Event[ValueAndStep], told: Iterable[tuple[Caller, ValueAndStep]]) -> None:
+        self.values += [value for _, value in told]
 
 
 @dataclass
