@@ -14,13 +14,12 @@ import structlog
 
 from pulso import message, metrics
 from pulso.awaited import Asker, Awaited
+from pulso.channel_queue import MAX_TOGETHER, ChannelQueue
 from pulso.errors import ServiceError
 from pulso.message import Calls, Envelope, Replies
 from pulso.redis_link import OnCount, Publication, RedisLink
 from pulso.vigil import Vigil
 
-MAX_TOGETHER: Final = 256
-"""Calls, or replies, in one envelope: a handler's batch is made of whole ones."""
 LOAD_CALLS: Final = 8
 """Calls of clients to one endpoint in one envelope: so many have come together that there is load."""
 LOAD_LASTS_S: Final = 0.1
@@ -50,7 +49,7 @@ class Outgoing:
         self._inbox = inbox
         self._first = first
         self._loop = asyncio.get_running_loop()  # kept, for the reason that `Bus` has
-        self._queues: dict[str, list[Envelope]] = {}
+        self._queues: dict[str, ChannelQueue] = {}
         self._loaded_until = 0.0
         self._goes_now = False
         """Whether it all goes at the end of this turn."""
@@ -60,33 +59,37 @@ class Outgoing:
 
     def send(self, channel: str, envelope: Envelope) -> None:
         """Send with all else that this turn of the loop sends to the channel, and with what was gathered there."""
-        self._put(channel, envelope)
+        self._queue(channel).put(envelope)
         if not self._goes_now:
             self._go_now()
 
     def ask(
-        self, channel: str, endpoint: str, payload: bytes, caller: bytes, *, timeout_s: float, asker: Asker
+        self,
+        channel: str,
+        endpoint: str,
+        payload: bytes,
+        caller: bytes,
+        *,
+        client: str,
+        timeout_s: float,
+        asker: Asker,
     ) -> None:
-        """As `Bus.request`, for a client's event: in one envelope with calls to the same endpoint right before it.
+        """As `Bus.request`, for a client's event: in one envelope with other calls to the same endpoint.
 
-        `caller` is from `message.encode_caller`. The deadline counts from when it is sent.
+        The calls of one `client`, whatever it is called, stay in their order. `caller` is from
+        `message.encode_caller`. The deadline counts from when it is sent.
         """
         awaited = self._awaited
         id_ = next(awaited.ids)
         awaited.askers[id_] = asker
         queue = self._queues.get(channel)
-        last = queue[-1] if queue else None
-        # Only with those right before it: what a client asks for after something else must not overtake that.
-        if type(last) is Calls and last.endpoint == endpoint and len(last.ids) < MAX_TOGETHER:
-            last.ids.append(id_)
-            last.callers.append(caller)
-            last.payloads.append(payload)
-        else:
-            self._gather(channel, Calls(endpoint, self._inbox, timeout_s, [id_], [caller], [payload]))
+        if queue is None or not queue.take(endpoint, id_, caller, payload, client):
+            self._gather(channel, Calls(endpoint, self._inbox, timeout_s, [id_], [caller], [payload]), client)
 
     def answer(self, channel: str, ids: list[int], payloads: list[bytes]) -> None:
         """Reply with the results of calls, in columns."""
-        last = self._last(channel)
+        queue = self._queues.get(channel)
+        last = queue.envelopes[-1] if queue is not None else None
         if type(last) is Replies and len(last.ids) + len(ids) <= MAX_TOGETHER:
             last.ids.extend(ids)
             last.payloads.extend(payloads)
@@ -100,7 +103,8 @@ class Outgoing:
 
     def flush(self) -> None:
         """Publish what was sent so far."""
-        queues, self._queues = self._queues, {}
+        queues = {channel: queue.envelopes for channel, queue in self._queues.items()}
+        self._queues = {}
         self._goes_now = False
         if self._goes_later is not None:
             self._goes_later.cancel()
@@ -131,20 +135,19 @@ class Outgoing:
             publications.append(Publication(name, data, self._absence(channel, part)))
         return publications
 
-    def _put(self, channel: str, envelope: Envelope) -> None:
+    def _queue(self, channel: str) -> ChannelQueue:
         queue = self._queues.get(channel)
         if queue is None:
-            self._queues[channel] = [envelope]
-        else:
-            queue.append(envelope)
+            queue = self._queues[channel] = ChannelQueue()
+        return queue
 
-    def _gather(self, channel: str, calls: Calls) -> None:
+    def _gather(self, channel: str, calls: Calls, client: str) -> None:
         """Send at the end of this turn, or under load with those of the next ones.
 
         These alone can wait: of what else a gateway sends a topic is told some, and what a service tells the same
         topic later must not overtake it.
         """
-        self._put(channel, calls)
+        self._queue(channel).begin(calls, client)
         if self._goes_now or self._goes_later is not None:
             return
         if self._loop.time() < self._loaded_until:
@@ -164,11 +167,6 @@ class Outgoing:
                     self._awaited.until(envelope.ids, envelope.timeout_s)
                     if len(envelope.ids) >= LOAD_CALLS:
                         self._loaded_until = self._loop.time() + LOAD_LASTS_S
-
-    def _last(self, channel: str) -> Envelope | None:
-        """What goes to this channel last, as far as it is known by now."""
-        queue = self._queues.get(channel)
-        return queue[-1] if queue else None
 
     def _alone(self, channel: str, envelope: Envelope) -> list[Publication]:
         try:

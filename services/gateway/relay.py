@@ -158,6 +158,7 @@ class Relay:
                 known.name,
                 payload,
                 connection.encoded_caller,
+                client=event.caller.connection,
                 timeout_s=known.timeout_s,
                 asker=event,
             )

@@ -8,9 +8,10 @@ import math
 import pytest
 
 from pulso import outgoing
+from pulso.channel_queue import MAX_TOGETHER
 from pulso.errors import ServiceError
 from pulso.message import Calls, Envelope, Reply, Tell, encode_caller
-from pulso.outgoing import LOAD_CALLS, MAX_TOGETHER
+from pulso.outgoing import LOAD_CALLS
 from pulso.party import Connected
 from tests.kit.echo import GUEST
 from tests.redis_server import RedisServer
@@ -27,13 +28,12 @@ class Waiter:
         self.answers.append((payload, code))
 
 
-async def test_events_are_asked_together_with_those_right_before_them(party: Connected) -> None:
-    """What a client asks for after something else must not overtake that."""
+async def test_what_a_client_asks_for_after_something_else_does_not_overtake_that(party: Connected) -> None:
     heard: list[Envelope] = []
     await party.bus.listen("silent", heard.extend)
     caller = encode_caller(GUEST)
     for number, endpoint in enumerate(["a:set", "a:set", "a:get", "a:set", "a:set"]):
-        party.bus.ask("silent", endpoint, b"%d" % number, caller, timeout_s=5, asker=Waiter())
+        party.bus.ask("silent", endpoint, b"%d" % number, caller, client="c-1", timeout_s=5, asker=Waiter())
     await eventually(lambda: len(heard) == 3)
     calls = [envelope for envelope in heard if isinstance(envelope, Calls)]
     assert [(call.endpoint, call.payloads) for call in calls] == [
@@ -56,7 +56,7 @@ async def test_events_asked_together_are_answered_each(party: Connected) -> None
     await party.bus.listen("svc", answer)
     waiters = [Waiter() for _ in range(1000)]
     for number, waiter in enumerate(waiters):
-        party.bus.ask("svc", "a:b", b"%d" % number, encode_caller(GUEST), timeout_s=5, asker=waiter)
+        party.bus.ask("svc", "a:b", b"%d" % number, encode_caller(GUEST), client="c-1", timeout_s=5, asker=waiter)
     await eventually(lambda: all(waiter.answers for waiter in waiters))
     firsts = range(0, 1000, MAX_TOGETHER)
     for number, waiter in enumerate(waiters):
@@ -74,7 +74,7 @@ async def test_under_load_events_of_several_turns_are_asked_together(
 
     def ask(count: int) -> None:
         for _ in range(count):
-            party.bus.ask("silent", "a:set", b"", encode_caller(GUEST), timeout_s=5, asker=Waiter())
+            party.bus.ask("silent", "a:set", b"", encode_caller(GUEST), client="c-1", timeout_s=5, asker=Waiter())
 
     def asked() -> list[int]:
         return [len(envelope.ids) for batch in batches for envelope in batch if isinstance(envelope, Calls)]
@@ -101,7 +101,7 @@ async def test_what_is_gathered_goes_before_what_is_sent_at_once(party: Connecte
     await party.bus.listen("silent", heard.extend)
     for count in (LOAD_CALLS, 1):
         for _ in range(count):
-            party.bus.ask("silent", "a:set", b"", encode_caller(GUEST), timeout_s=5, asker=Waiter())
+            party.bus.ask("silent", "a:set", b"", encode_caller(GUEST), client="c-1", timeout_s=5, asker=Waiter())
         await asyncio.sleep(0)
     await party.bus.announce("silent", "a:news", b"")
     await eventually(lambda: len(heard) == 3)
@@ -113,7 +113,7 @@ async def test_under_load_nothing_but_events_waits_and_it_takes_them_along(
 ) -> None:
     """Else what a user is told by way of a gateway would come after what the user's topic is told later."""
     heard = await loaded(party, monkeypatch)
-    party.bus.ask("svc", "a:set", b"", encode_caller(GUEST), timeout_s=5, asker=Waiter())
+    party.bus.ask("svc", "a:set", b"", encode_caller(GUEST), client="c-1", timeout_s=5, asker=Waiter())
     await asyncio.sleep(0)
     party.bus.send("svc", Tell("a:news", b""))
     await eventually(lambda: len(heard) == 3)
@@ -124,7 +124,7 @@ async def test_what_is_gathered_when_a_party_leaves_goes_before(
     party: Connected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard = await loaded(party, monkeypatch)
-    party.bus.ask("svc", "a:set", b"", encode_caller(GUEST), timeout_s=5, asker=Waiter())
+    party.bus.ask("svc", "a:set", b"", encode_caller(GUEST), client="c-1", timeout_s=5, asker=Waiter())
     await asyncio.sleep(0)
     await party.bus.settle()
     await eventually(lambda: len(heard) == 2)
@@ -135,7 +135,7 @@ async def test_what_is_gathered_when_the_link_is_lost_is_refused_at_once(
 ) -> None:
     await loaded(own_party, monkeypatch)
     held = Waiter()
-    own_party.bus.ask("svc", "a:set", b"", encode_caller(GUEST), timeout_s=1000, asker=held)
+    own_party.bus.ask("svc", "a:set", b"", encode_caller(GUEST), client="c-1", timeout_s=1000, asker=held)
     own_redis.kill()
     await eventually(lambda: held.answers)
     assert [code for _, code in held.answers] == ["unavailable"]
@@ -156,7 +156,7 @@ async def loaded(party: Connected, monkeypatch: pytest.MonkeyPatch) -> list[Enve
     await party.bus.listen("svc", answer)
     waiters = [Waiter() for _ in range(LOAD_CALLS)]
     for waiter in waiters:
-        party.bus.ask("svc", "a:set", b"", encode_caller(GUEST), timeout_s=5, asker=waiter)
+        party.bus.ask("svc", "a:set", b"", encode_caller(GUEST), client="c-1", timeout_s=5, asker=waiter)
     await eventually(lambda: all(waiter.answers for waiter in waiters))
     return heard
 
@@ -165,9 +165,9 @@ async def test_events_asked_together_are_told_of_absence_and_silence(party: Conn
     await party.bus.listen("silent", lambda _: None)
     gone, late = [Waiter() for _ in range(3)], [Waiter() for _ in range(3)]
     for waiter in gone:
-        party.bus.ask("nobody", "a:b", b"", encode_caller(GUEST), timeout_s=5, asker=waiter)
+        party.bus.ask("nobody", "a:b", b"", encode_caller(GUEST), client="c-1", timeout_s=5, asker=waiter)
     for waiter in late:
-        party.bus.ask("silent", "a:b", b"", encode_caller(GUEST), timeout_s=0.1, asker=waiter)
+        party.bus.ask("silent", "a:b", b"", encode_caller(GUEST), client="c-1", timeout_s=0.1, asker=waiter)
     await eventually(lambda: all(waiter.answers for waiter in (*gone, *late)))
     assert [code for waiter in gone for _, code in waiter.answers] == ["unavailable"] * 3
     assert [code for waiter in late for _, code in waiter.answers] == ["timeout"] * 3

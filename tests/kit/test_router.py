@@ -186,7 +186,9 @@ async def test_calls_in_one_envelope_are_refused_and_answered_each(party: Connec
     async with open_desk(party) as desk:
         for number, (caller, payload) in enumerate(asked):
             waiter = Waiter(number)
-            party.bus.ask("echo", "echo:together", payload, encode_caller(caller), timeout_s=5, asker=waiter)
+            party.bus.ask(
+                "echo", "echo:together", payload, encode_caller(caller), client="c-1", timeout_s=5, asker=waiter
+            )
         await eventually(lambda: len(answers) == len(asked))
         codes = [answers[number][1] for number in range(len(asked))]
         assert codes == [None, "forbidden", "bad_request", "conflict", None]
