@@ -145,7 +145,6 @@ def compose(
 
 def party_of(gateway: Gateway, up: Connected, kit: KitSettings, health: Health) -> Party:
     """How this gateway reports of itself."""
-    sent = metrics.SENT.counts
 
     def outbox_bytes() -> int:
         waiting: int = gateway.sockets.eio.unread_bytes()
@@ -160,7 +159,7 @@ def party_of(gateway: Gateway, up: Connected, kit: KitSettings, health: Health) 
         metrics.ACK_SECONDS,
         metrics.RECEIVED,
         belongs=lambda _endpoint: True,
-        counters={"received_per_s": metrics.RECEIVED.counts.total, "sent_per_s": sent.total},
+        counters={"received_per_s": metrics.RECEIVED.total, "sent_per_s": metrics.SENT.total},
         gauges={
             "connections": lambda: len(gateway.hub.connections),
             "outbox_bytes": outbox_bytes,
