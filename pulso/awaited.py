@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import struct
-from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
@@ -26,10 +27,14 @@ log = structlog.get_logger(__name__)
 
 
 class Asker(Protocol):
-    """Who waits for an answer."""
+    """Who waits for an answer, which comes exactly once, in the reader, one way or the other."""
 
     def answered(self, payload: bytes, code: Code | None) -> None:
-        """Called exactly once, in the reader: JSON of the result where `code` is None, else of an `ErrorBody`."""
+        """JSON of the result where `code` is None, else of an `ErrorBody`."""
+
+    @staticmethod
+    def all_answered(askers: Sequence[Any], payloads: Sequence[bytes]) -> None:
+        """As `answered` of each of these, which are of one class, with the JSON of its result."""
 
 
 class Waiting(msgspec.Struct):
@@ -40,6 +45,12 @@ class Waiting(msgspec.Struct):
 
     def answered(self, payload: bytes, code: Code | None) -> None:
         self.on_reply(Reply(self.id, payload, code))
+
+    @staticmethod
+    def all_answered(askers: Sequence[Waiting], payloads: Sequence[bytes]) -> None:
+        for waiting, payload in zip(askers, payloads, strict=True):
+            with _logged():  # the fault of one must not keep the replies of the others from them
+                waiting.answered(payload, None)
 
 
 class Awaited:
@@ -72,21 +83,24 @@ class Awaited:
 
     def take(self, replies: Replies) -> None:
         pop = self.askers.pop
+        by_class: dict[type[Asker], tuple[list[Asker], list[bytes]]] = {}
         for id_, payload in zip(replies.ids, replies.payloads, strict=True):
             asker = pop(id_, None)
             if asker is not None:
-                try:
-                    asker.answered(payload, None)
-                except Exception:  # the fault of one must not keep the replies of the others from them
-                    log.exception("a reply was not handled")
+                found = by_class.get(type(asker))
+                if found is None:
+                    found = by_class[type(asker)] = ([], [])
+                found[0].append(asker)
+                found[1].append(payload)
+        for kind, (askers, payloads) in by_class.items():
+            with _logged():
+                kind.all_answered(askers, payloads)
 
     def take_one(self, id_: int, payload: bytes, code: Code | None) -> None:
         asker = self.askers.pop(id_, None)
         if asker is not None:
-            try:
+            with _logged():
                 asker.answered(payload, code)
-            except Exception:  # as in `take`
-                log.exception("a reply was not handled")
 
     def fail(self, id_: int, error: ServiceError) -> None:
         self.take_one(id_, error.encode(), error.code)
@@ -97,6 +111,15 @@ class Awaited:
 
     def _tick(self, in_s: float = 0.0) -> int:
         return int((self._loop.time() + in_s) / TICK_S)
+
+
+@contextlib.contextmanager
+def _logged() -> Iterator[None]:
+    """A fault of who is answered must not end the reader, on which everything depends."""
+    try:
+        yield
+    except Exception:
+        log.exception("a reply was not handled")
 
 
 def _unguessable() -> Iterator[int]:

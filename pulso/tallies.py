@@ -51,6 +51,12 @@ class Spread:
         self.counts[bisect_left(self.bounds, value)] += times
         self.total += value * times
 
+    def observe_each(self, values: Sequence[float]) -> None:
+        bounds, counts = self.bounds, self.counts
+        for value in values:
+            counts[bisect_left(bounds, value)] += 1
+        self.total += sum(values)
+
 
 def quantile(share: float, bounds: Sequence[float], counts: Sequence[int]) -> float:
     """The value below which this share of the observations lies, as Prometheus' histogram_quantile has it.

@@ -7,7 +7,7 @@ the bytes of its reply into the ack, unread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Sequence
 from time import monotonic
 from typing import Final
 
@@ -22,36 +22,22 @@ from pulso.manifests import Manifests, Route
 from pulso.message import Reply
 from pulso.redis_link import RedisLink
 from pulso.resp import LinkDown
-from pulso.tallies import Spread
 from pulso.tracing import ORIGIN
 from services.gateway import metrics
 from services.gateway.connection import Connection, ack_frame
 from services.gateway.journal import Journal
+from services.gateway.known import Known, known_from
 from services.gateway.remembered import Remembered
 
 MAX_PAYLOAD_BYTES: Final = 64 * 1024
 GREET_AGAIN_S: Final = 1.0
 READ_AGAIN_S: Final = 0.5
 
-_BY_SOCKET: Final = (Surface.OPEN, Surface.SOCKET)
 _BY_HTTP: Final = (Surface.OPEN, Surface.HTTP)
 
 log = structlog.get_logger(__name__)
 
 OnReply = Callable[[Reply], None]
-
-
-class _Known(msgspec.Struct):
-    """What is to be known of an endpoint for each of its events: looked up in one piece, by its name's bytes."""
-
-    name: str
-    route: Route
-    channel: str
-    """Where its calls go; empty where that depends on the caller."""
-    timeout_s: float
-    by_socket: bool
-    private: bool
-    seconds: Spread
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -63,7 +49,7 @@ class _Event(msgspec.Struct, gc=False):
     relay: Relay
     connection: Connection
     caller: Caller
-    known: _Known | None
+    known: Known | None
     name: str
     payload: bytes
     ack: bytes
@@ -76,6 +62,10 @@ class _Event(msgspec.Struct, gc=False):
         if self.known is not None:
             self.known.seconds.observe(monotonic() - self.arrived)
         self.relay.answer(self, payload, code or "ok")
+
+    @staticmethod
+    def all_answered(askers: Sequence[_Event], payloads: Sequence[bytes]) -> None:
+        askers[0].relay.answer_each(askers, payloads)
 
     def on_reply(self, reply: Reply) -> None:
         self.answered(reply.payload, reply.code)
@@ -95,7 +85,7 @@ class Relay:
         self._remembered = remembered
         self.manifests = Manifests()
         self.manifests.learn(remembered.recall(), bus)
-        self._known = self._known_from(self.manifests.routes)
+        self._known = known_from(self.manifests.routes)
         """By the bytes of their names, for each event to find."""
 
     def refresh(self) -> None:
@@ -113,7 +103,7 @@ class Relay:
                 self._stale.set()
                 await asyncio.sleep(READ_AGAIN_S)
             else:
-                self._known = self._known_from(self.manifests.routes)
+                self._known = known_from(self.manifests.routes)
                 on_read()
                 await self._remembered.keep(self.manifests.services.values())
 
@@ -163,20 +153,6 @@ class Relay:
                 asker=event,
             )
 
-    def _known_from(self, routes: Mapping[str, Route]) -> dict[bytes, _Known]:
-        return {
-            name.encode(): _Known(
-                name,
-                route,
-                route.channels[0] if len(route.channels) == 1 else "",
-                route.endpoint.timeout_s,
-                route.endpoint.surface in _BY_SOCKET,
-                route.endpoint.private,
-                self._seconds_of(name),
-            )
-            for name, route in routes.items()
-        }
-
     def answer(self, event: _Event, payload: bytes, outcome: str) -> None:
         """Exactly once for every event: count it, record it, and ack it where that is asked for."""
         known, connection = event.known, event.connection
@@ -185,6 +161,26 @@ class Relay:
         self._journal.came_in(event.caller, event.name, event.payload, outcome, private=private, at=event.at)
         if event.ack and connection.is_open:
             connection.outlet.send(ack_frame(event.ack, payload))
+
+    def answer_each(self, events: Sequence[_Event], payloads: Sequence[bytes]) -> None:
+        """As `answer` for each of these, which services have answered with results, at two thirds of the price."""
+        now = monotonic()
+        by_name: dict[str, list[_Event]] = {}
+        for event, payload in zip(events, payloads, strict=True):
+            same = by_name.get(event.name)
+            if same is None:
+                same = by_name[event.name] = []
+            same.append(event)
+            if event.ack and event.connection.is_open:
+                event.connection.outlet.send(ack_frame(event.ack, payload))
+        for name, same in by_name.items():
+            known = same[0].known
+            assert known is not None, "a service was asked"
+            known.seconds.observe_each([now - event.arrived for event in same])
+            metrics.RECEIVED.counts[name, "ok"] += len(same)
+            self._journal.all_came_in(
+                name, [(event.caller, event.payload, event.at) for event in same], private=known.private
+            )
 
     async def http(self, name: str, payload: bytes, caller: Caller, *, request_id: str) -> bytes:
         """A request over HTTP: the JSON of the result. Raises `ServiceError`."""
@@ -221,7 +217,7 @@ class Relay:
         reply = await replied
         endpoint = route.endpoint
         if endpoint.surface is not Surface.INTERNAL:  # no client has sent that
-            self._seconds_of(endpoint.name).observe(monotonic() - arrived)
+            metrics.ACK_SECONDS.of(endpoint.name).observe(monotonic() - arrived)
             metrics.RECEIVED.counts[endpoint.name, reply.code or "ok"] += 1
         return result_of(reply)
 
@@ -248,9 +244,6 @@ class Relay:
                 log.error("greeting refused", endpoint=route.endpoint.name, code=reply.code)
 
         self._request(route, connection.caller, b"", on_reply)
-
-    def _seconds_of(self, endpoint: str) -> Spread:
-        return metrics.ACK_SECONDS.of(endpoint)
 
     def _request(
         self,

@@ -13,12 +13,13 @@ from pulso.errors import ServiceError
 from pulso.message import Calls, Envelope, Reply, Tell, encode_caller
 from pulso.outgoing import LOAD_CALLS
 from pulso.party import Connected
+from tests.kit.asker import Alike
 from tests.kit.echo import GUEST
 from tests.redis_server import RedisServer
 from tests.waiting import PATIENCE_S, eventually
 
 
-class Waiter:
+class Waiter(Alike):
     """Remembers how it was answered."""
 
     def __init__(self) -> None:

@@ -16,6 +16,7 @@ from pulso.message import Reply, Tell, encode_caller
 from pulso.party import Connected
 from pulso.router import Router
 from pulso.routes import Routes
+from tests.kit.asker import Alike
 from tests.kit.echo import ADMIN, CONTRACT, GUEST, PING, SAY, TOGETHER, Echo, routes
 from tests.waiting import PATIENCE_S, eventually
 
@@ -172,7 +173,7 @@ async def test_one_refused_in_a_batch_is_refused_alone(party: Connected) -> None
 async def test_calls_in_one_envelope_are_refused_and_answered_each(party: Connected) -> None:
     answers: dict[int, tuple[bytes, str | None]] = {}
 
-    class Waiter(msgspec.Struct):
+    class Waiter(Alike, msgspec.Struct):
         number: int
 
         def answered(self, payload: bytes, code: str | None) -> None:
