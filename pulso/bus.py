@@ -1,7 +1,8 @@
 """Calls, replies and events between processes, over Redis pub/sub.
 
 - Everything sent in one turn of the event loop to one channel travels as one message (`pulso.outgoing`).
-- Delivery is at most once, in order per channel. A call to a channel that nobody listens to fails as
+- Delivery is at most once, in order per channel; among clients' calls (`Bus.ask`) those of one client keep their
+  order, and those to one endpoint. A call to a channel that nobody listens to fails as
   `unavailable` at once; one that is not answered by its deadline, as `timeout`; one that was under way when the
   link was lost, or when all who listened went away, as `unavailable`, and may have been carried out. Whoever needs
   more retries with an id.

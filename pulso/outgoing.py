@@ -38,9 +38,10 @@ log = structlog.get_logger(__name__)
 
 
 class Outgoing:
-    """In order per channel; `first` is how the channels begin whose messages go before those of all others.
+    """In order per channel, as far as `ChannelQueue` keeps it.
 
-    `inbox` is where calls are to be answered; `vigil` looks after those that were sent.
+    `first` is how the channels begin whose messages go before those of all others, `inbox` where calls are to be
+    answered; `vigil` looks after those that were sent.
     """
 
     def __init__(self, link: RedisLink, awaited: Awaited, *, inbox: str, first: str) -> None:
@@ -76,7 +77,7 @@ class Outgoing:
     ) -> None:
         """As `Bus.request`, for a client's event: in one envelope with other calls to the same endpoint.
 
-        The calls of one `client`, whatever it is called, stay in their order. `caller` is from
+        `client` is any name that tells it from others: its calls stay in their order. `caller` is from
         `message.encode_caller`. The deadline counts from when it is sent.
         """
         awaited = self._awaited

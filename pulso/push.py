@@ -51,7 +51,10 @@ class Push:
         self.to_topic(USER_TOPIC + user, event, payload, skip=skip)
 
     def to_others(self, event: Event[T], told: Iterable[tuple[Caller, T]]) -> None:
-        """Tell each caller's user, on all connections but the one that asked; cheap where there is no other."""
+        """Tell each caller's user, on all connections but the one that asked; cheap where there is no other.
+
+        Where one of the payloads cannot be encoded it raises, and of the users without another nobody is told.
+        """
         encode = self._encoder.encode
         by_gateway: dict[str, TellOthers] = {}
         for caller, payload in told:

@@ -22,7 +22,7 @@ CLIENTS: Final = 8_000
 SECONDS: Final = 60.0
 EVENTS_PER_SECOND: Final = 2.0
 """Of each client, draws included. (One of the page sends that many values, and draws besides.)"""
-VALUE_EVERY_S: Final = 1 / (EVENTS_PER_SECOND - 1 / statistics.mean(DRAW_AFTER_S))
+VALUES_APART_S: Final = 1 / (EVENTS_PER_SECOND - 1 / statistics.mean(DRAW_AFTER_S))
 LAST_ACKS_WITHIN_S: Final = 10.0
 
 
@@ -77,9 +77,9 @@ async def measure(run: Run) -> list[Finding]:
 
 async def _live(clients: Sequence[NumberClient], seconds: float) -> float:
     """Have all clients live for so long, beginnings spread; returns by how much we were late at most, in s."""
-    rhythm = Rhythm(value_every_s=VALUE_EVERY_S)
+    rhythm = Rhythm(value_every_s=VALUES_APART_S)
     for number, client in enumerate(clients):
-        rhythm.begin(client, phase_s=VALUE_EVERY_S * (number / len(clients)))
+        rhythm.begin(client, phase_s=VALUES_APART_S * (number / len(clients)))
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(rhythm.keep(), seconds)
     return rhythm.late_s

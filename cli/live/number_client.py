@@ -155,21 +155,26 @@ class NumberClient:
         self.session.close()
         self._forget_asked()
 
-    def next_value(self) -> bytes:
-        """The frame that sends the next value. It counts as sent, and its time runs: `send` it."""
+    def next_value(self, due_at: float | None = None) -> bytes:
+        """The frame that sends the next value. It counts as sent: `send` it.
+
+        Its time runs since it was due, by `time.perf_counter`, or from now on: what we send late is told as late.
+        """
         self.value = value = (self.value + self.step) % SIZE
         self._asks = ask = self._asks + 1
         digits = b"%d" % ask
-        self._awaited[b"43" + digits + _STORED[value]] = (perf_counter(), ask, value)
+        at = perf_counter() if due_at is None else due_at
+        self._awaited[b"43" + digits + _STORED[value]] = (at, ask, value)
         self._values.ask(ask, (value,))
         self._tally.sent += 1
         return b"42" + digits + _SET[value]
 
-    def draw(self) -> bytes:
+    def draw(self, due_at: float | None = None) -> bytes:
         """The frame that asks for another step, at even chances an even or an odd one; as `next_value`."""
         event = _EVEN if random.random() < 0.5 else _ODD  # noqa: S311  # no secret
         self._asks = ask = self._asks + 1
-        self._awaited[b"43%d" % ask] = (perf_counter(), ask, None)
+        at = perf_counter() if due_at is None else due_at
+        self._awaited[b"43%d[" % ask] = (at, ask, None)
         self._steps.ask(ask, _OUTCOMES[event])
         self._tally.sent += 1
         return b'42%d["%b"]' % (ask, event)
@@ -189,13 +194,13 @@ class NumberClient:
 
     def _take_other_ack(self, frame: bytes) -> None:
         """Of a draw; else a refusal, or something that was not asked for."""
-        end = frame.index(b"[")
+        end = frame.index(b"[") + 1
         asked = self._pop_asked(frame[:end])
         if asked is None:
             return
         at, ask, value = asked
         promise, tally = self._steps if value is None else self._values, self._tally
-        answer: dict[str, Any] = msgspec.json.decode(frame[end + 1 : -1])
+        answer: dict[str, Any] = msgspec.json.decode(frame[end:-1])
         if "error" in answer:
             code = answer["error"]["code"]
             tally.refused[code] += 1
@@ -211,11 +216,10 @@ class NumberClient:
         tally.settle(1)
 
     def _pop_asked(self, beginning: bytes) -> _Asked | None:
-        """What an answer that begins like this belongs to, up to the bracket."""
+        """What an answer that begins like this, up to its bracket, belongs to."""
         asked = self._awaited.pop(beginning, None)
         if asked is None:
-            of_a_value = beginning + b"["
-            key = next((key for key in self._awaited if key.startswith(of_a_value)), b"")
+            key = next((key for key in self._awaited if key.startswith(beginning)), b"")
             asked = self._awaited.pop(key, None)
         return asked
 

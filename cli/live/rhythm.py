@@ -47,10 +47,13 @@ class Rhythm:
         """A heap of these numbers."""
         self._has_stopped = False
 
-    def begin(self, client: NumberClient, *, phase_s: float = VALUE_EVERY_S, now: float | None = None) -> None:
-        """Have a client that was just connected live, for as long as it is; the first value in `phase_s`."""
+    def begin(self, client: NumberClient, *, phase_s: float | None = None, now: float | None = None) -> None:
+        """Have a client that was just connected live, for as long as it is.
+
+        The first value is due in `phase_s`, or after as long as the others.
+        """
         now = perf_counter() if now is None else now
-        self._put(_Beat(now + phase_s, client, draws=False))
+        self._put(_Beat(now + (self._value_every_s if phase_s is None else phase_s), client, draws=False))
         self._put(_Beat(now + _draw_after_s(), client, draws=True))
 
     def stop(self) -> None:
@@ -85,10 +88,10 @@ class Rhythm:
                 continue
             self.late_s = max(self.late_s, now - at)
             if beat.draws:
-                frames.append((client.send, client.draw()))
+                frames.append((client.send, client.draw(at)))
                 beat.at = at + _draw_after_s()
             else:
-                frames.append((client.send, client.next_value()))
+                frames.append((client.send, client.next_value(at)))
                 beat.at = at + value_every_s
                 if beat.at <= now:
                     # Beats that were slept through are lost: a burst would only run into the server's limit.

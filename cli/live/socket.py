@@ -112,7 +112,8 @@ class Client(WSListener):
     def give_up_if_silent(self, now: float) -> None:
         """`now` is `time.monotonic()`. A server that vanished closes nothing: only its heartbeat is missing.
 
-        To be called every few seconds: what was heard since the last call counts as heard now.
+        To be called every few seconds: what was heard since the last call counts as heard now, so that it is given
+        up as much later.
         """
         if self._has_spoken:
             self._has_spoken = False

@@ -28,8 +28,9 @@ class Outlet(Protocol):
 class Connection:
     """A connected client. `outlet` takes frames; `close` ends the socket for good.
 
-    `topics` are those it follows, `greeted` the `on_connect` endpoints that are asked to greet it until they do.
-    `trace` is the traceparent that it came with: all its events belong to that trace.
+    `caller` is replaced by `become` alone. `topics` are those it follows, `greeted` the `on_connect` endpoints
+    that are asked to greet it until they do. `trace` is the traceparent that it came with: all its events belong
+    to that trace.
     """
 
     caller: Caller

@@ -94,9 +94,6 @@ class Journal:
         """
         if not self._is_on:
             return
-        if self._size_bytes >= MAX_WAITING_BYTES:
-            metrics.JOURNAL_DROPPED.inc()
-            return
         size = len(payload)
         if (
             private
@@ -105,42 +102,33 @@ class Journal:
         ):
             payload = b""
         at_ms = int((self.now() if at is None else at) * 1000)
-        self._rows.append(
-            (at_ms, caller.connection, caller.id, caller.name, "in", event, outcome, 1, payload, size)
-        )
-        self._size_bytes += RECORD_BYTES + len(payload)
+        self._add([(at_ms, caller.connection, caller.id, caller.name, "in", event, outcome, 1, payload, size)])
 
     def all_came_in(self, event: str, messages: Sequence[tuple[Caller, bytes, float]], *, private: bool) -> None:
         """As `came_in` of each: who said what, and when, of messages that were all answered `ok`."""
         if not self._is_on:
             return
-        if self._size_bytes >= MAX_WAITING_BYTES:
-            metrics.JOURNAL_DROPPED.inc(len(messages))
-            return
         most = 0 if private else MAX_KEPT_BYTES
-        self._rows += [
-            (
-                int(at * 1000), caller.connection, caller.id, caller.name, "in", event, "ok", 1,
-                payload if len(payload) <= most else b"", len(payload),
-            )
-            for caller, payload, at in messages
-        ]  # fmt: skip
-        self._size_bytes += RECORD_BYTES * len(messages) + sum([len(payload) for _, payload, _ in messages])
+        self._add(
+            [
+                (
+                    int(at * 1000), caller.connection, caller.id, caller.name, "in", event, "ok", 1,
+                    payload if len(payload) <= most else b"", len(payload),
+                )
+                for caller, payload, at in messages
+            ]
+        )  # fmt: skip
 
     def went_out(self, event: str, payload: bytes, recipients: Sequence[Connection]) -> None:
         """A message to clients here, once for all of them; who it went to is kept where it is one."""
         if not recipients or not self._is_on:
-            return
-        if self._size_bytes >= MAX_WAITING_BYTES:
-            metrics.JOURNAL_DROPPED.inc()
             return
         one = recipients[0].caller if len(recipients) == 1 else ANONYMOUS
         size = len(payload)
         if size > MAX_KEPT_BYTES:
             payload = b""
         at_ms, count = int(self.now() * 1000), len(recipients)
-        self._rows.append((at_ms, one.connection, one.id, one.name, "out", event, "ok", count, payload, size))
-        self._size_bytes += RECORD_BYTES + len(payload)
+        self._add([(at_ms, one.connection, one.id, one.name, "out", event, "ok", count, payload, size)])
 
     async def run(self) -> None:
         """Hand over what was recorded, every `FLUSH_S` seconds, until cancelled."""
@@ -221,6 +209,13 @@ class Journal:
     async def _opened(self, gateway: str) -> Delivery:
         spool = await self._in_thread(lambda: Spool(self._spools / gateway, most_bytes=self._spool_bytes))
         return Delivery(self._link, spool, self._disk, prefix=self._prefix, gateway=gateway)
+
+    def _add(self, rows: list[Row]) -> None:
+        if self._size_bytes >= MAX_WAITING_BYTES:
+            metrics.JOURNAL_DROPPED.inc(len(rows))
+            return
+        self._rows += rows
+        self._size_bytes += RECORD_BYTES * len(rows) + sum([len(row[8]) for row in rows])
 
     def _taken(self) -> list[Batch]:
         """What was recorded since the last time, in batches."""

@@ -53,9 +53,8 @@ class _Event(msgspec.Struct, gc=False):
     name: str
     payload: bytes
     ack: bytes
-    at: float
-    """When it came, in seconds since 1970; `arrived` is the same on a clock that is never set."""
     arrived: float
+    """By `time.monotonic`."""
 
     def answered(self, payload: bytes, code: Code | None) -> None:
         """By a service."""
@@ -112,43 +111,34 @@ class Relay:
 
         A packet that can be no event of ours comes without a name: the journal keeps that it came.
         """
-        known = self._known.get(name.encode("utf-8", "replace"))
-        self._take(
-            _Event(
-                self, connection, connection.caller, known, name, payload, ack, self._journal.now(), monotonic()
-            )
-        )
+        self._take(connection, self._known.get(name.encode("utf-8", "replace")), name, payload, ack)
 
     def known_event(self, connection: Connection, name: bytes, payload: bytes, ack: bytes) -> bool:
         """As `event`, where there is an endpoint of this name; else nothing is done and the answer is False."""
         known = self._known.get(name)
         if known is None:
             return False
-        self._take(
-            _Event(
-                self, connection, connection.caller, known, known.name, payload, ack,
-                self._journal.now(), monotonic(),
-            )
-        )  # fmt: skip
+        self._take(connection, known, known.name, payload, ack)
         return True
 
-    def _take(self, event: _Event) -> None:
-        known, connection, payload = event.known, event.connection, event.payload
-        if not connection.bucket.take(event.arrived):
+    def _take(self, connection: Connection, known: Known | None, name: str, payload: bytes, ack: bytes) -> None:
+        arrived, caller = monotonic(), connection.caller
+        event = _Event(self, connection, caller, known, name, payload, ack, arrived)
+        if not connection.bucket.take(arrived):
             event.refuse(_too_many())
         elif len(payload) > MAX_PAYLOAD_BYTES:
             event.refuse(ServiceError("too_large", f"A payload may have {MAX_PAYLOAD_BYTES} bytes."))
         elif known is None or not known.by_socket:
-            event.refuse(_unknown(event.name))
+            event.refuse(_unknown(name))
         elif connection.trace:
-            self._request(known.route, event.caller, payload, event.on_reply, trace=connection.trace)
+            self._request(known.route, caller, payload, event.on_reply, trace=connection.trace)
         else:
             self._bus.ask(
-                known.channel or known.route.channel_for(event.caller.id),
+                known.channel or known.route.channel_for(caller.id),
                 known.name,
                 payload,
                 connection.encoded_caller,
-                client=event.caller.connection,
+                client=caller.connection,
                 timeout_s=known.timeout_s,
                 asker=event,
             )
@@ -158,29 +148,36 @@ class Relay:
         known, connection = event.known, event.connection
         label, private = (known.name, known.private) if known is not None else (metrics.UNKNOWN, False)
         metrics.RECEIVED.counts[label, outcome] += 1
-        self._journal.came_in(event.caller, event.name, event.payload, outcome, private=private, at=event.at)
+        at = event.arrived + self._since_1970()
+        self._journal.came_in(event.caller, event.name, event.payload, outcome, private=private, at=at)
         if event.ack and connection.is_open:
             connection.outlet.send(ack_frame(event.ack, payload))
 
     def answer_each(self, events: Sequence[_Event], payloads: Sequence[bytes]) -> None:
         """As `answer` for each of these, which services have answered with results, at two thirds of the price."""
-        now = monotonic()
-        by_name: dict[str, list[_Event]] = {}
+        now, since_1970 = monotonic(), self._since_1970()
+        by_endpoint: dict[int, list[_Event]] = {}
         for event, payload in zip(events, payloads, strict=True):
-            same = by_name.get(event.name)
+            same = by_endpoint.get(id(event.known))
             if same is None:
-                same = by_name[event.name] = []
+                same = by_endpoint[id(event.known)] = []
             same.append(event)
             if event.ack and event.connection.is_open:
-                event.connection.outlet.send(ack_frame(event.ack, payload))
-        for name, same in by_name.items():
+                try:
+                    event.connection.outlet.send(ack_frame(event.ack, payload))
+                except Exception:  # the fault of one must not keep their acks from the others
+                    log.exception("an ack was not sent")
+        for same in by_endpoint.values():
             known = same[0].known
             assert known is not None, "a service was asked"
             known.seconds.observe_each([now - event.arrived for event in same])
-            metrics.RECEIVED.counts[name, "ok"] += len(same)
-            self._journal.all_came_in(
-                name, [(event.caller, event.payload, event.at) for event in same], private=known.private
-            )
+            metrics.RECEIVED.counts[known.name, "ok"] += len(same)
+            messages = [(event.caller, event.payload, event.arrived + since_1970) for event in same]
+            self._journal.all_came_in(known.name, messages, private=known.private)
+
+    def _since_1970(self) -> float:
+        """What the clock that is never set is behind the journal's."""
+        return self._journal.now() - monotonic()
 
     async def http(self, name: str, payload: bytes, caller: Caller, *, request_id: str) -> bytes:
         """A request over HTTP: the JSON of the result. Raises `ServiceError`."""

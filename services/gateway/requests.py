@@ -39,9 +39,12 @@ class Edge:
         if self._behind_proxy(request):
             forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
             try:
-                return str(ipaddress.ip_address(forwarded))
+                address = ipaddress.ip_address(forwarded)
             except ValueError:
                 pass
+            else:
+                # A scope (`fe80::1%eth0`) may be any text, and says nothing beyond the machine that wrote it.
+                return str(address).partition("%")[0]
         return request.remote or ""
 
     def is_secure(self, request: AnyRequest) -> bool:

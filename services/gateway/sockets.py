@@ -140,19 +140,20 @@ class Sockets(StrictServer):
             session = self.eio.sessions.get(engine_id)
             if session is None:
                 raise ServiceError("unavailable", "The client has gone.")
-            self._counts.take(caller)
+            connection = Connection(
+                caller,
+                session,
+                close=lambda: self._tasks.spawn(self.disconnect(sid), "close"),
+                bucket=TokenBucket(self._events_per_second, monotonic()),
+                trace=traceparent(auth.get("traceparent") if isinstance(auth, dict) else None)
+                or traceparent(handshake.headers.get("traceparent")),
+            )
+            self._counts.take(caller)  # last: whoever is counted has a connection, with which it is let go
         except ServiceError as error:
             self._journal.came_in(caller, CONNECT, b"", error.code, private=True)
             raise Refused(error.code) from None
         self._journal.came_in(caller, CONNECT, b"", "ok", private=True)
-        connection = self._by_engine_id[engine_id] = Connection(
-            caller,
-            session,
-            close=lambda: self._tasks.spawn(self.disconnect(sid), "close"),
-            bucket=TokenBucket(self._events_per_second, monotonic()),
-            trace=traceparent(auth.get("traceparent") if isinstance(auth, dict) else None)
-            or traceparent(handshake.headers.get("traceparent")),
-        )
+        self._by_engine_id[engine_id] = connection
         session.lane = partial(self._take_event, connection)
 
     async def _welcome(self, connection: Connection) -> None:

@@ -123,6 +123,32 @@ async def test_of_too_large_refused_or_private_payloads_the_size_alone_is_kept(
     assert [record.size for record in records] == [16_385, 1025, 6, 2]
 
 
+async def test_messages_of_one_endpoint_are_recorded_together_as_each_would_be(
+    opened: Opened, stream: Stream
+) -> None:
+    async with opened() as written:
+        large = b"x" * (journal.MAX_KEPT_BYTES + 1)
+        written.all_came_in("a:plain", [(ANA, b"{}", NOW), (ANA, large, NOW)], private=False)
+        written.all_came_in("a:private", [(ANA, b"secret", NOW)], private=True)
+        written.came_in(ANA, "a:plain", b"{}", "ok", private=False)
+        await written.flush()
+        together, too_large, private, alone = await stream.records()
+    assert together == alone
+    assert [(record.payload, record.size) for record in (too_large, private)] == [(b"", 16_385), (b"", 6)]
+
+
+async def test_what_is_not_kept_of_messages_takes_no_room_from_others(
+    opened: Opened, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "MAX_WAITING_BYTES", 10 * journal.RECORD_BYTES)
+    async with opened() as written:
+        written.all_came_in("a:private", [(ANA, b"x" * 60_000, NOW)] * 9, private=True)
+        write(written, 1, 2)  # the second is one too many
+        written.all_came_in("a:plain", [(ANA, b"{}", NOW)], private=False)
+        await written.flush()
+        assert len(await stream.records()) == 10
+
+
 @pytest.mark.parametrize("key", ["password", "Passwd", "access_token", "api-key", "senha", "client_secret"])
 async def test_a_refused_message_that_may_hold_a_secret_is_kept_without_it(
     opened: Opened, stream: Stream, key: str

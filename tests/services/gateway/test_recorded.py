@@ -13,6 +13,8 @@ import socketio
 
 from pulso.lease import redis_client
 from pulso.settings import KitSettings
+from services.gateway import relay
+from services.gateway.connection import ack_frame
 from services.gateway.contract import Record
 from services.gateway.journal import SPOOLS
 from tests.admission import admitted
@@ -84,6 +86,27 @@ async def test_refused_and_limited_events_are_recorded(slow_room: Room) -> None:
     assert (large.payload, large.size) == (b"", 70_012)
     (limited,) = await recorded(slow_room.kit, "numbers:set", "rate_limited")
     assert limited.payload == b'{"value":5}'
+
+
+async def test_an_ack_that_cannot_be_sent_keeps_nothing_from_others_or_from_the_journal(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def framed(ack: bytes, payload: bytes) -> bytes:
+        if payload == b'{"value":1}':
+            raise RuntimeError("as a fault of ours would")
+        return ack_frame(ack, payload)
+
+    monkeypatch.setattr(relay, "ack_frame", framed)
+    async with room.visitor() as visitor:
+        token = await token_of(visitor)
+    async with room.client(auth={"token": token}) as client:
+        await client.hears("numbers:value")
+        await client.socket.emit("numbers:set", {"value": 1}, callback=lambda _: None)
+        assert await client.call("numbers:set", {"value": 2}) == {"value": 2}
+    assert {record.payload for record in await recorded(room.kit, "numbers:set", "ok", 2)} == {
+        b'{"value":1}',
+        b'{"value":2}',
+    }
 
 
 async def test_a_malformed_packet_is_recorded_as_it_came(room: Room) -> None:

@@ -38,6 +38,7 @@ def test_a_stranger_cannot_choose_its_address(asking: Asking) -> None:
 def test_a_trusted_proxy_tells_the_address_it_saw(asking: Asking) -> None:
     assert EDGE.address(asking("127.0.0.1", X_Forwarded_For="6.6.6.6, 203.0.113.9")) == "203.0.113.9"
     assert EDGE.address(asking("127.0.0.1", X_Forwarded_For="nonsense")) == "127.0.0.1"
+    assert EDGE.address(asking("127.0.0.1", X_Forwarded_For="fe80::1%eth0")) == "fe80::1"
 
 
 @both
