@@ -25,7 +25,7 @@ from pulso.push import USER_TOPIC
 from pulso.tasks import Tasks
 from services.gateway import contract, metrics
 from services.gateway.company import Company
-from services.gateway.connection import Connection, event_frame
+from services.gateway.connection import Connection, Outlet, event_frame
 from services.gateway.journal import Journal
 
 LINGER_S: Final = 5.0
@@ -45,6 +45,22 @@ class _Stream:
     confirmed: asyncio.Task[None]
     members: set[Connection] = field(default_factory=set)
     ids: dict[str, None] = field(default_factory=dict)
+    _everybody: tuple[list[Connection], list[Outlet]] | None = None
+
+    def add(self, member: Connection) -> None:
+        self.members.add(member)
+        self._everybody = None
+
+    def discard(self, member: Connection) -> None:
+        self.members.discard(member)
+        self._everybody = None
+
+    def everybody(self) -> tuple[list[Connection], list[Outlet]]:
+        """All members, and where frames to them go. Asking each of them costs far more than remembering it."""
+        if self._everybody is None:
+            members = list(self.members)
+            self._everybody = (members, [member.outlet for member in members])
+        return self._everybody
 
     def is_repeated(self, id_: str) -> bool:
         """Whether an event of this id was here before; from now on it was."""
@@ -112,7 +128,7 @@ class Hub:
             listening = self._bus.listen(channel, lambda batch: self._fan_out(topic, batch))
             stream = _Stream(self._tasks.spawn(listening, "subscribe"))
             self._streams[topic] = stream
-        stream.members.add(connection)
+        stream.add(connection)
         connection.topics.add(topic)
         return stream.confirmed
 
@@ -120,7 +136,7 @@ class Hub:
         connection.topics.discard(topic)
         stream = self._streams.get(topic)
         if stream is not None:
-            stream.members.discard(connection)
+            stream.discard(connection)
             if not stream.members:
                 asyncio.get_running_loop().call_later(LINGER_S, self._give_up, topic, stream)
 
@@ -140,12 +156,15 @@ class Hub:
 
     def tell(self, to: Iterable[Connection], event: str, payload: bytes) -> None:
         """Send one event to these connections; it is encoded once."""
-        frame = event_frame(event, payload)
         recipients = [connection for connection in to if connection.is_open]
-        if recipients:
-            outlets = [connection.outlet for connection in recipients]
-            outlets[0].broadcast(frame, outlets)
-        metrics.SENT.counts[event,] += len(recipients)
+        self._send(recipients, [connection.outlet for connection in recipients], event, payload)
+
+    def _send(
+        self, recipients: Sequence[Connection], outlets: Sequence[Outlet], event: str, payload: bytes
+    ) -> None:
+        if outlets:
+            outlets[0].broadcast(event_frame(event, payload), outlets)
+        metrics.SENT.counts[event,] += len(outlets)
         self._journal.went_out(event, payload, recipients)
 
     def _tell_others(self, told: TellOthers) -> None:
@@ -180,8 +199,10 @@ class Hub:
             if isinstance(envelope, Tell):
                 if envelope.id and stream.is_repeated(envelope.id):
                     continue
-                if members := _addressed(stream.members, envelope):
-                    self.tell(members, envelope.event, envelope.payload)
+                if envelope.skip or envelope.skip_user:
+                    self.tell(_addressed(stream.members, envelope), envelope.event, envelope.payload)
+                else:
+                    self._send(*stream.everybody(), envelope.event, envelope.payload)
             elif isinstance(envelope, Recap):
                 stream.recap(envelope.ids)
             elif isinstance(envelope, Hello):
@@ -227,6 +248,4 @@ class Hub:
 
 def _addressed(members: Iterable[Connection], told: Tell) -> list[Connection]:
     """All members but those who are left out."""
-    if not told.skip and not told.skip_user:
-        return list(members)
     return [c for c in members if c.id != told.skip and c.caller.id != told.skip_user]

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -221,13 +223,14 @@ class Journal:
         """What was recorded since the last time, in batches."""
         rows, self._rows, self._size_bytes = self._rows, [], 0
         batches: list[Batch] = []
-        begin = size_bytes = 0
-        for place, row in enumerate(rows, start=1):
-            size_bytes += RECORD_BYTES + len(row[8])
-            if size_bytes >= MAX_ENTRY_BYTES or place == len(rows):
-                self._number += 1
-                batches.append(Batch(self._number, place - begin, self._encoded(rows[begin:place])))
-                begin, size_bytes = place, 0
+        ends = list(itertools.accumulate([RECORD_BYTES + len(row[8]) for row in rows]))
+        begin = taken = 0
+        while begin < len(rows):
+            end = bisect_left(ends, taken + MAX_ENTRY_BYTES, begin) + 1
+            batch = rows[begin:end]
+            self._number += 1
+            batches.append(Batch(self._number, len(batch), self._encoded(batch)))
+            begin, taken = end, ends[min(end, len(rows)) - 1]
         return batches
 
     def _encoded(self, rows: list[Row]) -> bytes:

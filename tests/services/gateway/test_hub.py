@@ -19,7 +19,7 @@ from pulso.routes import Routes
 from pulso.service import serve
 from pulso.settings import KitSettings
 from pulso.shard import Context, Service
-from tests.services.gateway.conftest import Room, token_of
+from tests.services.gateway.conftest import Client, Room, token_of
 from tests.waiting import eventually
 
 
@@ -45,29 +45,59 @@ async def start(context: Context) -> AsyncIterator[Push]:
     yield context.push
 
 
+@contextlib.asynccontextmanager
+async def bell(kit: KitSettings) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    serving = asyncio.create_task(
+        serve(Service(Contract("bell", (PULL,), (BELL,)), routes, start), kit, Health(), stop)
+    )
+    try:
+        yield
+    finally:
+        stop.set()
+        await serving
+
+
+async def pulled(client: Client) -> None:
+    async def rings() -> bool:
+        return "error" not in await client.call("bell:pull")
+
+    await eventually(rings)
+
+
 async def test_a_topic_for_everyone_reaches_those_who_were_there_before_its_service(
     room: Room, kit: KitSettings
 ) -> None:
     async with room.visitor() as visitor:
         token = await token_of(visitor)
-    stop = asyncio.Event()
     async with room.client(0, auth={"token": token}) as early:
         await early.hears("numbers:value")
-        bell = asyncio.create_task(
-            serve(Service(Contract("bell", (PULL,), (BELL,)), routes, start), kit, Health(), stop)
-        )
-        try:
-            async with room.client(1, auth={"token": token}) as late:
+        async with bell(kit), room.client(1, auth={"token": token}) as late:
+            await pulled(late)
+            await early.hears("bell:ring")
+            await late.hears("bell:ring")
 
-                async def rings() -> bool:
-                    return "error" not in await late.call("bell:pull")
 
-                await eventually(rings)
-                await early.hears("bell:ring")
-                await late.hears("bell:ring")
-        finally:
-            stop.set()
-            await bell
+async def test_a_topic_reaches_whoever_follows_it_by_then(room: Room, kit: KitSettings) -> None:
+    async with room.visitor() as visitor:
+        token = await token_of(visitor)
+
+    async def ring_for(*clients: Client) -> None:
+        for client in clients:
+            client.told.clear()
+        await pulled(clients[0])
+        for client in clients:
+            await client.hears("bell:ring")
+
+    async with bell(kit), room.client(0, auth={"token": token}) as stays:
+        await stays.hears("numbers:value")
+        async with room.client(0, auth={"token": token}) as leaves:
+            await leaves.hears("numbers:value")
+            await ring_for(stays, leaves)
+        await ring_for(stays)
+        async with room.client(0, auth={"token": token}) as comes:
+            await comes.hears("numbers:value")
+            await ring_for(stays, comes)
 
 
 async def test_no_socket_of_an_ended_session_stays_however_the_logout_falls(room: Room) -> None:
